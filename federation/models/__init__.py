@@ -1,0 +1,17 @@
+"""The rows of a federation: the database is the truth, the queue only a hint."""
+
+from federation.models.campaign import Campaign
+from federation.models.model_version import ModelVersion
+from federation.models.organization import EnrolmentToken, Organization
+from federation.models.round import Participant, TrainingRound
+from federation.models.submission import Submission
+
+__all__ = [
+    "Campaign",
+    "EnrolmentToken",
+    "ModelVersion",
+    "Organization",
+    "Participant",
+    "Submission",
+    "TrainingRound",
+]

@@ -1,0 +1,93 @@
+"""Canonical bytes: the one serialisation that flxdr hashes and signs.
+
+A profile of RFC 8785 (JSON Canonicalization Scheme) on which every serialiser agrees: keys match `[a-z0-9_.-]+`,
+integers lie within +-(2^53 - 1), there are no floats (scale them: `epsilon_ppm`), strings are NFC. Within this profile
+sorted keys and minimal separators already are RFC 8785, so `orjson` produces it directly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import Any
+
+import orjson
+
+from flxdr.core.errors import Malformed
+
+MAX_INTEGER = 2**53 - 1
+_KEY = re.compile(r"[a-z0-9_.-]+\Z")
+
+
+class NotCanonical(Malformed):
+    """A value or byte string outside the canonical profile; `path` says where."""
+
+    code = "not_canonical"
+    title = "Not in canonical form"
+
+
+def encode(value: Any) -> bytes:
+    """Serialise `value` to its only canonical byte string.
+
+    Raises:
+        NotCanonical: a float, a key outside the profile, an integer beyond 2^53 - 1, a string that is not NFC, or a
+            type that JSON does not have.
+    """
+    _check(value, "$")
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def decode(data: bytes) -> Any:
+    """Parse canonical bytes, refusing every byte string that `encode` would not have written.
+
+    Raises:
+        NotCanonical: not JSON, or JSON in another spelling (spaces, key order, escapes, duplicate keys, `1.0`).
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise NotCanonical(f"not JSON: {error}", path="$") from error
+    if encode(value) != data:
+        raise NotCanonical(
+            "the bytes are JSON in another than the canonical spelling",
+            expected="sorted keys, no white space, no escapes beyond RFC 8785, no duplicate keys",
+            path="$",
+        )
+    return value
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of `data` in lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check(value: Any, path: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not _KEY.match(key):
+                raise NotCanonical(f"{path}: key {key!r} is outside [a-z0-9_.-]+", path=path)
+            _check(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check(item, f"{path}[{index}]")
+    elif isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, int):  # a boolean is an int and always within bounds
+        if abs(value) > MAX_INTEGER:
+            raise NotCanonical(f"{path}: {value} is beyond 2^53 - 1", path=path)
+    elif value is not None:
+        raise NotCanonical(
+            f"{path}: {type(value).__name__} has no canonical form",
+            expected="null, boolean, integer, string, list or object (scale floats to integers)",
+            path=path,
+        )
+
+
+def _check_text(text: str, path: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotCanonical(f"{path}: the string is not valid Unicode", path=path) from error
+    if not unicodedata.is_normalized("NFC", text):
+        raise NotCanonical(f"{path}: the string is not in NFC", path=path)
