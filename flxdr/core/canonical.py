@@ -17,6 +17,7 @@ import orjson
 from flxdr.core.errors import Malformed
 
 MAX_INTEGER = 2**53 - 1
+MAX_DEPTH = 64
 _KEY = re.compile(r"[a-z0-9_.-]+\Z")
 
 
@@ -31,10 +32,10 @@ def encode(value: Any) -> bytes:
     """Serialise `value` to its only canonical byte string.
 
     Raises:
-        NotCanonical: a float, a key outside the profile, an integer beyond 2^53 - 1, a string that is not NFC, or a
-            type that JSON does not have.
+        NotCanonical: a float, a key outside the profile, an integer beyond 2^53 - 1, a string that is not NFC, more
+            than 64 levels, or a type that JSON does not have.
     """
-    _check(value, "$")
+    _check(value, "$", MAX_DEPTH)
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
@@ -62,15 +63,17 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _check(value: Any, path: str) -> None:
+def _check(value: Any, path: str, depth: int) -> None:
+    if depth == 0:
+        raise NotCanonical(f"{path}: nested deeper than {MAX_DEPTH} levels", path=path)
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or not _KEY.match(key):
                 raise NotCanonical(f"{path}: key {key!r} is outside [a-z0-9_.-]+", path=path)
-            _check(item, f"{path}.{key}")
+            _check(item, f"{path}.{key}", depth - 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _check(item, f"{path}[{index}]")
+            _check(item, f"{path}[{index}]", depth - 1)
     elif isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, int):  # a boolean is an int and always within bounds

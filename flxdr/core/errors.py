@@ -47,12 +47,10 @@ class FlxdrError(Exception):
         return problem | self.fields
 
     def __str__(self) -> str:
-        parts = [self.detail]
+        text = self.detail.removesuffix(".")
         if self.expected is not None:
-            parts.append(f"Expected: {self.expected}.")
-        if self.action is not None:
-            parts.append(self.action)
-        return " ".join(parts)
+            text += f"; expected: {self.expected.removesuffix('.')}"
+        return f"{text}. {self.action}" if self.action else text
 
 
 class Malformed(FlxdrError):
