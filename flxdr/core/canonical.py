@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -64,16 +65,11 @@ def digest(data: bytes) -> str:
 
 
 def _check(value: Any, path: str, depth: int) -> None:
-    if depth == 0:
-        raise NotCanonical(f"{path}: nested deeper than {MAX_DEPTH} levels", path=path)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or not _KEY.match(key):
-                raise NotCanonical(f"{path}: key {key!r} is outside [a-z0-9_.-]+", path=path)
-            _check(item, f"{path}.{key}", depth - 1)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check(item, f"{path}[{index}]", depth - 1)
+    if isinstance(value, dict | list | tuple):
+        if depth == 0:
+            raise NotCanonical(f"{path}: nested deeper than {MAX_DEPTH} levels", path=path)
+        for child_path, child in _children(value, path):
+            _check(child, child_path, depth - 1)
     elif isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, int):  # a boolean is an int and always within bounds
@@ -85,6 +81,16 @@ def _check(value: Any, path: str, depth: int) -> None:
             expected="null, boolean, integer, string, list or object (scale floats to integers)",
             path=path,
         )
+
+
+def _children(value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
+        return
+    for key, item in value.items():
+        if not isinstance(key, str) or not _KEY.match(key):
+            raise NotCanonical(f"{path}: key {key!r} is outside [a-z0-9_.-]+", path=path)
+        yield f"{path}.{key}", item
 
 
 def _check_text(text: str, path: str) -> None:

@@ -4,9 +4,7 @@ from flxdr.core.errors import Conflict, FlxdrError
 
 
 def test_problem_members() -> None:
-    error = Conflict(
-        "the round is closed", expected="an open round", action="Ask for the next one.", round_id="round-1"
-    )
+    error = Conflict("the round is closed", expected="an open round", action="Ask for the next one.", round_id="r-1")
     assert error.as_problem() == {
         "type": "urn:flxdr:error:conflict",
         "title": "Conflict with the current state",
