@@ -1,0 +1,81 @@
+"""The overview shows what is true, to operators only."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from federation.models import Organization
+from flxdr.platform.models import AuditEvent
+
+pytestmark = pytest.mark.django_db
+PAGES = ("/", "/overview/panels")
+
+
+@pytest.fixture
+def operator() -> Client:
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.create_superuser("operator"))
+    return client
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("staff", [None, False])
+def test_others_are_sent_to_the_login(path: str, staff: bool | None) -> None:
+    client = Client(headers={"host": "localhost"})
+    if staff is not None:
+        client.force_login(User.objects.create_user("visitor", is_staff=staff))
+    response = client.get(path)
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+
+
+def test_verification_is_not_claimed_before_it_ran(operator: Client) -> None:
+    assert "not verified yet" in operator.get("/").content.decode()
+
+
+def test_a_verification_is_kept_as_evidence(operator: Client) -> None:
+    response = operator.post("/verify-chain", follow=True)
+    assert "valid: all 1 blocks verified" in response.content.decode()
+    event = AuditEvent.objects.get(kind="chain.verified")
+    assert event.actor == "operator"
+    assert event.data["valid"] is True
+    assert event.data["height"] == 0
+
+
+def test_verifying_needs_a_post(operator: Client) -> None:
+    assert operator.get("/verify-chain").status_code == 405
+
+
+def test_organizations_are_listed_by_state(operator: Client) -> None:
+    Organization.objects.create(org_id="org-alpha", name="Alpha", status=Organization.Status.PENDING)
+    Organization.objects.create(org_id="org-beta", name="Beta", status=Organization.Status.ACTIVE)
+    page = operator.get("/").content.decode()
+    assert "waits for an operator&#x27;s approval" in page
+    assert "never connected" in page
+
+
+def test_an_unchanged_page_costs_one_304(operator: Client) -> None:
+    etag = operator.get("/overview/panels")["ETag"]
+    assert operator.get("/overview/panels", headers={"if-none-match": etag}).status_code == 304
+    Organization.objects.create(org_id="org-alpha", name="Alpha")
+    assert operator.get("/overview/panels", headers={"if-none-match": etag}).status_code == 200
+
+
+def test_queries_do_not_grow_with_the_federation(
+    operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    Organization.objects.bulk_create(Organization(org_id=f"org-{i}", name=f"Organization {i}") for i in range(200))
+    with django_assert_max_num_queries(25):
+        operator.get("/overview/panels")
+
+
+def test_no_inline_script_or_style(operator: Client) -> None:
+    response = operator.get("/")
+    policy = response["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "style-src 'self'" in policy
+    assert " style=" not in response.content.decode()
+    assert "<script>" not in response.content.decode()
