@@ -25,6 +25,7 @@ def sign_in(page: Page, live_server: LiveServer) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.wait_for_load_state()
 
 
 def test_signing_in_and_verifying_the_chain(
