@@ -1,0 +1,41 @@
+"""What an adapter tells about the lines that it read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+KEPT_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is no flow record: its number (from 1) and what is wrong with it."""
+
+    number: int
+    reason: str
+
+
+@dataclass
+class ReadReport:
+    """Counts of one file; the first bad lines are kept as examples, all of them are counted."""
+
+    source: str
+    format: str
+    records: int = 0
+    malformed: int = 0
+    examples: list[BadLine] = field(default_factory=list)
+
+    def add_malformed(self, number: int, reason: str) -> None:
+        self.malformed += 1
+        if len(self.examples) < KEPT_EXAMPLES:
+            self.examples.append(BadLine(number, reason))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "format": self.format,
+            "records": self.records,
+            "malformed": self.malformed,
+            "examples": [{"line": bad.number, "reason": bad.reason} for bad in self.examples],
+        }

@@ -1,0 +1,57 @@
+"""Zeek connection records as JSON, one object a line (Zeek's `LogAscii::use_json`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from models_ml.adapters.records import FIELDS, BadRecord
+from models_ml.adapters.zeek_text import Parsed, Values
+
+_KEYS = {
+    "src": ("id.orig_h", "src_ip"),
+    "dst": ("id.resp_h", "dst_ip"),
+    "port": ("id.resp_p", "dst_port"),
+    "detail": ("detailed-label", "detailed_label", "detail"),
+}
+_KEYS_OF_FIELD = tuple(_KEYS.get(name, (name,)) for name in FIELDS)
+
+
+def parse_json(lines: Iterable[tuple[int, str]]) -> Iterator[Parsed]:
+    """Records of a JSON-lines log; `ts` may be epoch seconds or ISO 8601."""
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            yield number, BadRecord(f"no JSON: {error}")
+            continue
+        yield number, _pick(record) if isinstance(record, dict) else BadRecord("no JSON object")
+
+
+def _pick(record: dict[str, Any]) -> Values | BadRecord:
+    values: list[str | None] = []
+    for keys in _KEYS_OF_FIELD:
+        value = next((record[key] for key in keys if record.get(key) is not None), None)
+        if value is None or isinstance(value, str):
+            values.append(value or None)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            values.append(str(value))
+        else:
+            return BadRecord(f"{keys[0]} is neither text nor a number")
+    values[0] = _epoch(values[0])
+    return tuple(values)
+
+
+def _epoch(text: str | None) -> str | None:
+    if text is None or "T" not in text:
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+        return str((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        return text  # the record builder names it as no number

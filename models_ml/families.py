@@ -1,0 +1,60 @@
+"""The families of traffic that the classifier tells apart; their order is part of every model file.
+
+`Benign` is index 0. `UNLABELLED` marks records that nobody judged; they take no part in training or evaluation.
+"""
+
+from __future__ import annotations
+
+FAMILIES = (
+    "Benign",
+    "C2",
+    "DDoS",
+    "Scan",
+    "ExternalAttack",
+    "FileDownload",
+    "Exfiltration",
+    "BruteForce",
+    "LateralMovement",
+)
+BENIGN = 0
+UNLABELLED = -1
+_INDEX = {family.lower(): index for index, family in enumerate(FAMILIES)}
+
+# What public labelled Zeek logs write in `detailed-label`, by the part that decides; first match wins.
+_DETAILS = (
+    ("filedownload", "FileDownload"),
+    ("c&c", "C2"),
+    ("torii", "C2"),
+    ("heartbeat", "C2"),
+    ("ddos", "DDoS"),
+    ("portscan", "Scan"),
+    ("bruteforce", "BruteForce"),
+    ("lateral", "LateralMovement"),
+    ("exfiltration", "Exfiltration"),
+    ("attack", "ExternalAttack"),
+)
+
+
+def index_of(family: str) -> int:
+    """Index of a family by name, in any case; `UNLABELLED` for every other text."""
+    return _INDEX.get(family.strip().lower(), UNLABELLED)
+
+
+def from_labels(family: str | None, label: str | None, detail: str | None) -> int:
+    """Index of the family that a labelled record names.
+
+    Args:
+        family: an explicit family; where it is given it decides.
+        label: `Benign` or `Malicious` in public labelled Zeek logs.
+        detail: their `detailed-label`, e.g. `C&C-HeartBeat` or `PartOfAHorizontalPortScan`.
+    """
+    if family:
+        return index_of(family)
+    verdict = (label or "").strip().lower()
+    if verdict == "benign":
+        return BENIGN
+    wanted = (detail or "").lower().replace("-", "").replace("_", "")
+    for part, name in _DETAILS:
+        if part in wanted:
+            return _INDEX[name.lower()]
+    return index_of(verdict)

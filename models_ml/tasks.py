@@ -1,0 +1,173 @@
+"""What an agent does locally for a model of a given name: train an update, evaluate a release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+
+from models_ml import metrics
+from models_ml.codec import Int32, check_schema
+from models_ml.edge_stream import EdgeStream
+from models_ml.errors import TooFewFlows, UnknownModel
+from models_ml.families import BENIGN
+from models_ml.features import extract
+from models_ml.fixed_point import add_update, difference
+from models_ml.local_trainer import LocalConfig, Progress, train
+from models_ml.normalisation import MAX_NORMALISED, moments, normalise
+from models_ml.perceptron import Float32, logits, parameters_of, softmax
+from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
+
+Tensors = Mapping[str, Int32]
+
+
+@dataclass(frozen=True)
+class LocalUpdate:
+    """An organisation's update: integers to add to the parent, how many records it rests on, what was measured."""
+
+    delta: dict[str, Int32]
+    samples: int
+    metrics: dict[str, float]
+
+
+class LocalTask(Protocol):
+    """Training and evaluation of one model on the organisation's own records.
+
+    `score_name` is the figure of `evaluate` by which a release is compared with its parent (higher is better).
+    """
+
+    model_name: str
+    score_name: str
+
+    def train(
+        self,
+        parent: Tensors,
+        data: EdgeStream,
+        config: LocalConfig,
+        *,
+        normaliser: Tensors | None = None,
+        progress: Progress | None = None,
+    ) -> LocalUpdate: ...
+
+    def evaluate(
+        self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None
+    ) -> dict[str, float]: ...
+
+
+def task_for(model_name: str) -> LocalTask:
+    """The local task of a model.
+
+    Raises:
+        UnknownModel: no task of that name; models such as the default `global` are trained by the organisation's own
+            programs and submitted over the API.
+    """
+    try:
+        return TASKS[model_name]
+    except KeyError:
+        raise UnknownModel(
+            f"the agent has no training task for the model {model_name!r}",
+            expected=", ".join(TASKS),
+            action="Update the agent, or submit this model's updates with your own client.",
+        ) from None
+
+
+class EdgeNormaliserTask:
+    """Moments of the features; labels are not looked at."""
+
+    model_name = EDGE_NORMALISER
+    score_name = "in_range"
+
+    def train(
+        self,
+        parent: Tensors,
+        data: EdgeStream,
+        config: LocalConfig,
+        *,
+        normaliser: Tensors | None = None,
+        progress: Progress | None = None,
+    ) -> LocalUpdate:
+        """The distance of the local moments from the parent's. Raises TooFewFlows without records."""
+        check_schema(parent, MODELS[self.model_name].schema)
+        features = _features(data)
+        delta = {name: difference(local, parent[name]) for name, local in moments(features).items()}
+        if progress is not None:
+            progress(1, 1)
+        return LocalUpdate(delta=delta, samples=len(features), metrics={})
+
+    def evaluate(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> dict[str, float]:
+        """`in_range`: the part of the normalised values that is not cut off, so that they still tell flows apart."""
+        check_schema(tensors, MODELS[self.model_name].schema)
+        features = _features(data)
+        kept = np.abs(normalise(features, tensors)) < MAX_NORMALISED
+        return {"n": float(len(features)), "in_range": float(kept.mean())}
+
+
+class EdgeClassifierTask:
+    """The edge classifier; unlabelled records are left out."""
+
+    model_name = EDGE_CLASSIFIER
+    score_name = "quadratic_score"
+
+    def train(
+        self,
+        parent: Tensors,
+        data: EdgeStream,
+        config: LocalConfig,
+        *,
+        normaliser: Tensors | None = None,
+        progress: Progress | None = None,
+    ) -> LocalUpdate:
+        """One organisation's local epochs; `accuracy` is the trained model's on the records that it was trained on.
+
+        Raises:
+            TooFewFlows: no labelled records.
+        """
+        check_schema(parent, MODELS[self.model_name].schema)
+        known = data.labelled()
+        inputs = _inputs(known, normaliser)
+        result = train(parent, inputs, known.family, config, progress)
+        trained = {name: add_update(parent[name], delta) for name, delta in result.delta.items()}
+        figures = metrics.evaluate(_probabilities(trained, inputs), known.family)
+        measured = {"loss": result.loss, "accuracy": figures["accuracy"]}
+        return LocalUpdate(delta=result.delta, samples=len(known), metrics=measured)
+
+    def evaluate(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> dict[str, float]:
+        """`metrics.evaluate` on the labelled records. Raises TooFewFlows without any."""
+        known = data.labelled()
+        return metrics.evaluate(self.predict(tensors, known, normaliser=normaliser), known.family)
+
+    def calibrate(self, tensors: Tensors, held: EdgeStream, *, normaliser: Tensors | None = None) -> float:
+        """The organisation's threshold for this model, from the benign records that it held out."""
+        if not len(held):
+            return metrics.DEFAULT_THRESHOLD
+        # features look back at all of an organisation's flows, so the whole stream is scored and then narrowed
+        scores = metrics.attack_probability(self.predict(tensors, held, normaliser=normaliser))
+        return metrics.calibrated_threshold(scores[held.family == BENIGN])
+
+    def predict(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> Float32:
+        """Probabilities of the families, (n, families), for every record."""
+        check_schema(tensors, MODELS[self.model_name].schema)
+        return _probabilities(tensors, _inputs(data, normaliser))
+
+
+TASKS: Mapping[str, LocalTask] = MappingProxyType(
+    {EDGE_CLASSIFIER: EdgeClassifierTask(), EDGE_NORMALISER: EdgeNormaliserTask()}
+)
+
+
+def _features(data: EdgeStream) -> Float32:
+    if not len(data):
+        raise TooFewFlows("there are no flow records", expected="at least one")
+    return extract(data)
+
+
+def _probabilities(tensors: Tensors, inputs: Float32) -> Float32:
+    return softmax(logits(parameters_of(tensors), inputs))
+
+
+def _inputs(data: EdgeStream, normaliser: Tensors | None) -> Float32:
+    features = _features(data)
+    return features if normaliser is None else normalise(features, normaliser)
