@@ -1,0 +1,71 @@
+# Every target works on a fresh clone: what it needs is made first, and only once.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+DEPS := .venv/.deps
+TESTS ?= tests
+WORKERS ?= 2
+IMAGE ?= jarvis-backend:latest
+
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help deps demo test lint format run-backend build-backend bench docs browser lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+deps: $(DEPS) ## create .venv with everything, developers' tools included
+
+$(DEPS): requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(DEPS) ## a whole federation on this machine (DATA=folder, DEMO_EXIT=1, KEEP=1)
+	$(BIN)/python manage.py demo
+
+test: $(DEPS) ## the whole test suite (TESTS=path for a part of it)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+
+lint: $(DEPS) ## formatting, style, types, import contracts, templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/djlint templates --lint --check --quiet
+
+format: $(DEPS) ## rewrite code and templates in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint templates --reformat --quiet
+
+run-backend: $(DEPS) ## migrate, then supervise web, worker and beat (port: BACKEND_PORT)
+	exec $(BIN)/python manage.py up
+
+build-backend: ## build the container image
+	docker build --tag $(IMAGE) .
+
+bench: $(DEPS) ## benchmarks against their targets (ONLY=group)
+	$(BIN)/python -m benchmarks $(ONLY)
+
+docs: $(DEPS) ## write the documents that are generated from the code
+	$(BIN)/python manage.py settings_doc
+
+browser: /usr/bin/chromium ## install the browser of the browser tests (apt, needs root)
+
+/usr/bin/chromium:
+	apt-get update
+	apt-get install --yes --no-install-recommends chromium
+
+lock: $(DEPS) ## resolve the dependencies anew into requirements/
+	for set in dev:--all-extras coordinator:--extra=coordinator agent:; do \
+	  name=$${set%%:*}; constraint=; [ $$name = dev ] || constraint='--constraints requirements/dev.txt'; \
+	  $(BIN)/uv pip compile pyproject.toml $${set#*:} $$constraint --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --output-file requirements/$$name.txt || exit 1; \
+	done
+
+clean: ## remove everything that was made here, the virtual environment included
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist staticfiles *.egg-info var
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

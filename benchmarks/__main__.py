@@ -1,0 +1,72 @@
+"""`python -m benchmarks [GROUP]`: measure, print one table, write `benchmarks/results.json`.
+
+A run of one group replaces its rows and keeps the others. The exit code is 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Row
+
+RESULTS = Path(__file__).with_name("results.json")
+# The group is the first part of its rows' names.
+GROUPS = {"payload": "benchmarks.payload", "round": "benchmarks.round_latency"}
+
+
+def main() -> int:
+    """Run what the command line asks for; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("only", nargs="?", choices=sorted(GROUPS), help="one group")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the rows are kept")
+    arguments = parser.parse_args()
+    rows = []
+    for group, module in GROUPS.items():
+        if arguments.only in {None, group}:
+            rows += import_module(module).rows()
+    keep(rows, arguments.results)
+    Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
+    return 0 if all(row.holds for row in rows) else 1
+
+
+def keep(rows: list[Row], path: Path) -> None:
+    """Write `rows` into the file of results, in place of earlier rows of the same groups."""
+    measured = {group_of(row.name) for row in rows}
+    earlier: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    kept = [row for row in earlier if group_of(row["name"]) not in measured]
+    document = sorted([*kept, *(row.as_json() for row in rows)], key=lambda row: str(row["name"]))
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def group_of(name: str) -> str:
+    """The group that a row belongs to."""
+    return name.partition(".")[0]
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows for people."""
+    result = Table("name", "ours", "peer", "ratio", "target", "", "note", title="flxdr benchmarks")
+    for row in rows:
+        target = f"<= {row.limit:g} {row.unit}" if row.limit is not None else f"ratio >= {row.limit_ratio:g}"
+        result.add_row(
+            row.name,
+            f"{row.ours:.4g} {row.unit}",
+            "-" if row.peer is None else f"{row.peer:.4g} {row.unit}",
+            "-" if row.ratio is None else f"{row.ratio:.3g}",
+            target,
+            "[green]met[/]" if row.holds else "[red]missed[/]",
+            row.note,
+        )
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Organisations: the operator approves, suspends and readmits them, and lets them enrol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from federation.admin.base import CLOCK, ReadOnlyAdmin, ServiceForm, ServiceFormAdmin, actor_of
+from federation.models import EnrolmentToken, Organization
+from federation.services import enrolment
+
+
+class EnrolmentTokenForm(ServiceForm):
+    organization = forms.SlugField(label="org_id", max_length=64)
+    days = forms.IntegerField(min_value=1, max_value=90, initial=7, help_text="days until it expires")
+
+    class Meta:
+        model = EnrolmentToken
+        exclude = tuple(field.name for field in EnrolmentToken._meta.fields)  # the form asks, the service fills
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ReadOnlyAdmin):
+    list_display = (
+        "org_id",
+        "name",
+        "status",
+        "key_status",
+        "registered_at",
+        "last_seen_at",
+        "accepted_count",
+        "left_out_count",
+        "missed_count",
+    )
+    list_filter = ("status", "key_status")
+    search_fields = ("org_id", "name")
+    actions = ("approve", "suspend", "readmit")
+
+    @admin.action(description="Approve: let them take part", permissions=["operate"])
+    def approve(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
+        self._decide(request, rows, enrolment.approve, "approved")
+
+    @admin.action(description="Suspend: shut them out at once", permissions=["operate"])
+    def suspend(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
+        self._decide(request, rows, enrolment.suspend, "suspended")
+
+    @admin.action(description="Readmit", permissions=["operate"])
+    def readmit(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
+        self._decide(request, rows, enrolment.readmit, "readmitted")
+
+    def _decide(
+        self, request: HttpRequest, rows: QuerySet[Organization], service: Callable[..., Organization], done: str
+    ) -> None:
+        actor = actor_of(request)
+        self.operate(request, rows, lambda row: service(org_id=row.org_id, actor=actor, clock=CLOCK), done)
+
+
+@admin.register(EnrolmentToken)
+class EnrolmentTokenAdmin(ServiceFormAdmin):
+    list_display = ("org_id", "created_at", "expires_at", "used_at")
+    search_fields = ("org_id",)
+    add_form = EnrolmentTokenForm
+
+    def start(self, request: HttpRequest, values: dict[str, Any]) -> EnrolmentToken:
+        org_id = values["organization"]
+        secret = enrolment.create_enrolment_token(
+            org_id=org_id, lifetime=timedelta(days=values["days"]), actor=actor_of(request), clock=CLOCK
+        )
+        self.message_user(request, f"The enrolment token of {org_id}, shown only this once: {secret}", messages.WARNING)
+        return EnrolmentToken.objects.filter(org_id=org_id).latest("pk")

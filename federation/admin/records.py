@@ -1,0 +1,41 @@
+"""The records of rounds: who took part, what was submitted, which models came of it."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from federation.admin.base import ReadOnlyAdmin
+from federation.models import ModelVersion, Participant, Submission
+
+
+@admin.register(Participant)
+class ParticipantAdmin(ReadOnlyAdmin):
+    list_display = ("training_round", "organization", "status", "update_norm", "cosine", "anomaly_score")
+    list_filter = ("status", "organization")
+    list_select_related = ("training_round", "organization")
+    search_fields = ("training_round__round_id", "organization__org_id")
+
+
+@admin.register(Submission)
+class SubmissionAdmin(ReadOnlyAdmin):
+    list_display = ("gradient_id", "training_round", "organization", "samples", "signed", "mechanism", "received_at")
+    list_filter = ("kind", "organization")
+    list_select_related = ("training_round", "organization")
+    search_fields = ("gradient_id", "wire_digest", "training_round__round_id", "organization__org_id")
+    date_hierarchy = "received_at"
+
+    @admin.display(boolean=True)
+    def signed(self, submission: Submission) -> bool:
+        return bool(submission.key_id)
+
+    @admin.display(description="privacy")
+    def mechanism(self, submission: Submission) -> str:
+        return str(submission.privacy.get("mechanism", "none"))
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ReadOnlyAdmin):
+    list_display = ("model_name", "version", "status", "model_hash", "block_height", "training_round", "created_at")
+    list_filter = ("status", "model_name")
+    list_select_related = ("training_round",)
+    search_fields = ("model_hash", "parent_hash", "training_round__round_id")

@@ -1,0 +1,174 @@
+"""Rounds and campaigns: the operator starts and aborts them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+
+from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
+from federation.aggregation.registry import METHODS
+from federation.models import Campaign, Participant, TrainingRound
+from federation.services import campaigns, rounds
+from models_ml.registry import MODELS
+
+if TYPE_CHECKING:  # generic in Django's stubs only
+    _TabularInline = admin.TabularInline[Any, Any]
+else:
+    _TabularInline = admin.TabularInline
+
+_ABORTED = "aborted in the admin"
+
+
+def _model_choices() -> list[tuple[str, str]]:
+    return [(name, name) for name in sorted({*MODELS, settings.FLXDR.default_model})]
+
+
+def _method_choices() -> list[tuple[str, str]]:
+    return [("", f"as set ({settings.FLXDR.aggregation_method})"), *((name, name) for name in METHODS)]
+
+
+class StartForm(ServiceForm):
+    """What a round and a campaign have in common."""
+
+    model_name = forms.ChoiceField(label="model", choices=_model_choices)
+    aggregation_method = forms.ChoiceField(choices=_method_choices, required=False)
+    min_orgs = forms.IntegerField(label="organisations needed", min_value=1, required=False)
+    timeout = forms.IntegerField(label="seconds to submit", min_value=1, required=False)
+
+
+class StartRoundForm(StartForm):
+    class Meta:
+        model = TrainingRound
+        exclude = tuple(field.name for field in TrainingRound._meta.fields)  # the form asks, the service fills
+
+
+class StartCampaignForm(StartForm):
+    rounds = forms.IntegerField(min_value=1, required=False, help_text="empty: FL_TRAINING_ROUNDS")
+
+    class Meta:
+        model = Campaign
+        exclude = tuple(field.name for field in Campaign._meta.fields)  # the form asks, the service fills
+
+
+def _chosen(values: dict[str, Any]) -> dict[str, Any]:
+    """What the operator filled in; the rest is left to the settings."""
+    return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+class ParticipantInline(_TabularInline):
+    model = Participant
+    can_delete = False
+    extra = 0
+    fields = ("organization", "status", "update_norm", "cosine", "distance", "anomaly_score", "left_out_reason")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Participant]:
+        return super().get_queryset(request).select_related("organization", "training_round")
+
+
+@admin.register(TrainingRound)
+class TrainingRoundAdmin(ServiceFormAdmin):
+    list_display = (
+        "round_id",
+        "model_name",
+        "number",
+        "status",
+        "submitted",
+        "aggregation_method",
+        "convergence_metric",
+        "started_at",
+        "failure_code",
+    )
+    list_filter = ("status", "model_name", "aggregation_method")
+    search_fields = ("round_id", "config_hash")
+    date_hierarchy = "started_at"
+    readonly_fields = ("configuration",)
+    exclude = ("token", "lease_until")
+    inlines = (ParticipantInline,)
+    actions = ("abort",)
+    add_form = StartRoundForm
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRound]:
+        absent = Q(participants__status__in=(Participant.Status.EXPECTED, Participant.Status.MISSED))
+        counts = {"expected": Count("participants"), "absent": Count("participants", filter=absent)}
+        rows: QuerySet[TrainingRound] = super().get_queryset(request)
+        return rows.select_related("campaign").annotate(**counts)
+
+    def start(self, request: HttpRequest, values: dict[str, Any]) -> TrainingRound:
+        return rounds.start_round(actor=actor_of(request), clock=CLOCK, **_chosen(values))
+
+    @admin.display(description="submitted")
+    def submitted(self, training_round: Any) -> str:
+        return f"{training_round.expected - training_round.absent} of {training_round.expected}"
+
+    @admin.display(description="configuration (what config_hash is the hash of)")
+    def configuration(self, training_round: TrainingRound) -> str:
+        return json.dumps(json.loads(bytes(training_round.config)), indent=2)
+
+    @admin.action(description="Abort", permissions=["operate"])
+    def abort(self, request: HttpRequest, rows: QuerySet[TrainingRound]) -> None:
+        actor = actor_of(request)
+        self.operate(
+            request,
+            rows,
+            lambda row: rounds.abort_round(round_id=row.round_id, actor=actor, reason=_ABORTED, clock=CLOCK),
+            "aborted",
+        )
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ServiceFormAdmin):
+    list_display = (
+        "id",
+        "model_name",
+        "status",
+        "completed",
+        "rounds_total",
+        "created_at",
+        "finished_at",
+        "stop_reason",
+    )
+    list_filter = ("status", "model_name")
+    search_fields = ("model_name", "stop_reason")
+    actions = ("abort",)
+    add_form = StartCampaignForm
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        done = Count("rounds", filter=Q(rounds__status=TrainingRound.Status.COMPLETED))
+        rows: QuerySet[Campaign] = super().get_queryset(request)
+        return rows.annotate(done=done)
+
+    def start(self, request: HttpRequest, values: dict[str, Any]) -> Campaign:
+        chosen = _chosen(values)
+        return campaigns.start_campaign(
+            actor=actor_of(request),
+            model_name=chosen.pop("model_name"),
+            rounds=chosen.pop("rounds", None),
+            parameters=chosen,
+            clock=CLOCK,
+        )
+
+    @admin.display(description="rounds completed")
+    def completed(self, campaign: Any) -> int:
+        return int(campaign.done)
+
+    @admin.action(description="Abort, with the open round", permissions=["operate"])
+    def abort(self, request: HttpRequest, rows: QuerySet[Campaign]) -> None:
+        actor = actor_of(request)
+        self.operate(
+            request,
+            rows,
+            lambda row: campaigns.abort_campaign(campaign_id=row.pk, actor=actor, reason=_ABORTED, clock=CLOCK),
+            "aborted",
+        )

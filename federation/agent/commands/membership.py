@@ -1,0 +1,126 @@
+"""`enrol`, `verify`, `status`: where this organisation stands, and whether the chain holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from federation.agent import chain, enrolment
+from federation.agent.client import Backoff
+from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, surroundings
+from federation.agent.errors import Refused, Unreachable
+from federation.agent.output import table
+from federation.agent.session import Agent
+from flxdr.core.errors import FlxdrError
+from ledger.chain.verify import Report
+
+
+def enrol(
+    context: typer.Context,
+    *,
+    genesis: Annotated[
+        str | None, typer.Option("--genesis", help="Genesis hash, learned from somebody you trust.")
+    ] = None,
+    token: Annotated[str | None, typer.Option("--token", help="Enrolment token from the operator.")] = None,
+    home: Home = DEFAULT_HOME,
+    machine: Json = False,
+) -> None:
+    """Register with proof of the key, and pin the chain's genesis."""
+    with opened(context, home, machine) as agent, agent.home.locked():
+        done = enrolment.enrol(agent, genesis=genesis, enrolment_token=token)
+        if done.trust == "first-use":
+            agent.output.warn(
+                f"genesis {done.genesis} is pinned on the coordinator's word alone; compare it with another member"
+            )
+        document = {
+            "org_id": done.org_id,
+            "status": done.status,
+            "key_id": done.key_id,
+            "genesis": done.genesis,
+            "genesis_trust": done.trust,
+        }
+        following = "Next: flxdr-agent run" if done.status == "active" else "Wait for the operator's approval."
+        agent.output.result(
+            document,
+            f"{done.org_id} is registered: {done.status}",
+            f"Genesis pinned: {done.genesis} ({done.trust})",
+            following,
+        )
+
+
+def verify(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json = False) -> None:
+    """Download the whole chain and verify it from the pinned genesis. Exit code 1 names the first bad height."""
+    with opened(context, home, machine) as agent:
+        with agent.output.progress("Verifying blocks") as advance:
+            report = chain.verify_all(agent, advance)
+        agent.output.result(report.as_json(), *_verdict(report))
+        if not report.chain_valid:
+            raise typer.Exit(1)
+
+
+def _verdict(report: Report) -> list[str]:
+    lines = [f"Warning: {text}" for text in report.warnings]
+    bad = report.first_bad
+    if bad is not None:
+        return [*lines, f"BAD at height {bad.height}: {bad.code}: {bad.field} is {bad.actual}, expected {bad.expected}"]
+    return [
+        *lines,
+        f"Chain valid: {report.blocks_verified} blocks, last {report.last_block_hash}",
+        f"Blocks above the head that this agent remembered: {report.unanchored}",
+    ]
+
+
+def status(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json = False) -> None:
+    """What this agent remembers, and whether the coordinator answers."""
+    # One try is enough to tell whether the coordinator answers.
+    context.obj = replace(surroundings(context), backoff=Backoff(attempts=1))
+    with opened(context, home, machine) as agent:
+        document = _status(agent, home)
+        shown = [
+            (name, "-" if value is None else value) for name, value in document.items() if not isinstance(value, dict)
+        ]
+        releases = [(name, entry["version"], entry["model_hash"]) for name, entry in document["releases"].items()]
+        agent.output.result(
+            document,
+            table("", ("", ""), shown),
+            table("Releases on the verified chain", ("model", "version", "hash"), releases),
+        )
+
+
+def _status(agent: Agent, home: Path) -> dict[str, Any]:
+    state = agent.state.chain()
+    return {
+        "org_id": agent.org_id,
+        "home": str(home.expanduser()),
+        "coordinator": agent.config.coordinator.url,
+        "coordinator_answer": _answer(agent),
+        "key_id": agent.key.public.key_id,
+        "algorithm": agent.key.algorithm.value,
+        "genesis": agent.state.pin("chain_id"),
+        "height": state.height if state else None,
+        "block_hash": state.block_hash if state else None,
+        "member": state is not None and state.keys.key(agent.org_id, agent.key.public.key_id) is not None,
+        "members": sorted(state.keys.members) if state else [],
+        "updates_to_send": len(agent.state.unfinished_updates()),
+        "votes_to_send": len(agent.state.unsent_votes()),
+        "releases": {
+            name: {"version": release.version, "model_hash": release.model_hash}
+            for name, release in (state.releases.items() if state else ())
+        },
+    }
+
+
+def _answer(agent: Agent) -> str:
+    try:
+        agent.coordinator.check_protocol()
+        agent.coordinator.get("federation/round/current", {"wait": 0})
+    except Unreachable:
+        return "not reachable"
+    except Refused as refusal:
+        return refusal.detail
+    except FlxdrError as error:
+        return str(error)
+    return "ok"

@@ -1,0 +1,164 @@
+"""The agent's configuration: one TOML file in its home, parsed strictly."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import orjson
+
+from federation.agent.errors import HomeInvalid
+from models_ml.validation import TOLERANCE
+
+DEFAULT_MODELS = ("edge-normaliser", "edge-classifier")
+ORG_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+
+ReleasePolicy = Literal["auto", "manual"]
+AdmissionPolicy = Literal["auto", "pinned", "manual"]
+
+_PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
+_Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+_PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
+
+
+class CoordinatorSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the coordinator is and how its transport is secured; empty paths mean the system's defaults."""
+
+    url: str
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+
+
+class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Flow records that this organisation trains on."""
+
+    paths: tuple[str, ...] = ()
+    format: str = "auto"
+
+
+class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the agent decides by itself, and for which models it trains."""
+
+    releases: ReleasePolicy = "auto"
+    admissions: AdmissionPolicy = "manual"
+    tolerance: _Fraction = TOLERANCE
+    models: tuple[str, ...] = DEFAULT_MODELS
+
+
+class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Local bounds on what a round may ask of this machine."""
+
+    max_epochs: _PositiveInt = 100
+    max_batch_size: _PositiveInt = 65536
+    max_learning_rate: _PositiveFloat = 1.0
+    max_model_bytes: _PositiveInt = 256 * 1024 * 1024
+
+
+class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that an operator of the agent may set."""
+
+    org_id: str
+    name: str
+    coordinator: CoordinatorSection
+    data: DataSection = DataSection()
+    policy: PolicySection = PolicySection()
+    limits: LimitsSection = LimitsSection()
+
+
+def parse(text: bytes, *, where: str = "agent.toml") -> AgentConfig:
+    """Read a configuration.
+
+    Raises:
+        HomeInvalid: not TOML, an unknown or missing name, a value out of bounds, or an `org_id` or URL of another form.
+    """
+    try:
+        config = msgspec.toml.decode(text, type=AgentConfig)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise HomeInvalid(
+            f"{where}: {error}", action="Correct the file; `flxdr-agent init` writes a valid one."
+        ) from error
+    check(config, where=where)
+    return config
+
+
+def check(config: AgentConfig, *, where: str = "agent.toml") -> None:
+    """Refuse values whose form the types do not express.
+
+    Raises:
+        HomeInvalid: with what was expected.
+    """
+    if not ORG_ID.match(config.org_id):
+        raise HomeInvalid(
+            f"{where}: org_id {config.org_id!r} has another form",
+            expected="1 to 64 of a-z 0-9 _ -, the first a letter or digit",
+        )
+    name = unicodedata.normalize("NFC", config.name).strip()
+    if not name or name != config.name or not name.isprintable():
+        raise HomeInvalid(f"{where}: name {config.name!r} has another form", expected="printable text in NFC")
+    if not re.match(r"https?://[^/\s]+", config.coordinator.url):
+        raise HomeInvalid(
+            f"{where}: coordinator url {config.coordinator.url!r} has another form",
+            expected="http://HOST or https://HOST",
+        )
+    if bool(config.coordinator.client_certificate) != bool(config.coordinator.client_key):
+        raise HomeInvalid(f"{where}: client_certificate and client_key go together", expected="both, or neither")
+
+
+def load(path: Path) -> AgentConfig:
+    """Read the configuration file at `path`.
+
+    Raises:
+        HomeInvalid: it is missing, unreadable or invalid.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise HomeInvalid(
+            f"{path} cannot be read: {error.strerror}", action="Run `flxdr-agent init` first, or name its --home."
+        ) from error
+    return parse(text, where=str(path))
+
+
+def render(config: AgentConfig) -> str:
+    """The configuration as commented TOML (JSON strings and lists of strings are TOML)."""
+
+    def text(value: object) -> str:
+        return orjson.dumps(value).decode()
+
+    coordinator, data, policy, limits = config.coordinator, config.data, config.policy, config.limits
+    return f"""\
+org_id = {text(config.org_id)}
+name = {text(config.name)}
+
+[coordinator]
+url = {text(coordinator.url)}
+# PEM files; empty: the system's certificate store, no client certificate.
+ca_file = {text(coordinator.ca_file)}
+client_certificate = {text(coordinator.client_certificate)}
+client_key = {text(coordinator.client_key)}
+
+[data]
+# Flow records that stay here. format: auto, or what `models_ml.adapters` names.
+paths = {text(list(data.paths))}
+format = {text(data.format)}
+
+[policy]
+# auto: vote after the checks; manual: only `flxdr-agent approve` and `reject` vote.
+releases = {text(policy.releases)}
+# pinned: approve the key ids listed in the file `peers` of this folder, one a line.
+admissions = {text(policy.admissions)}
+# How far a release may score below its parent on local validation (scores run from 0 to 1).
+tolerance = {policy.tolerance!r}
+models = {text(list(policy.models))}
+
+[limits]
+# Bounds on what a round may ask of this machine.
+max_epochs = {limits.max_epochs}
+max_batch_size = {limits.max_batch_size}
+max_learning_rate = {limits.max_learning_rate!r}
+max_model_bytes = {limits.max_model_bytes}
+"""

@@ -1,0 +1,149 @@
+"""The agent's home folder: configuration, signing key, peers, prepared updates, state, and the lock on it all.
+
+agent.toml     what the operator set                      key.json     algorithm and seed of the signing key, 0600
+peers          key ids that `admissions = pinned` trusts  state.db     pinned genesis, verified chain, votes, rounds
+outbox/        updates as they were signed                models/      model files by hash
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from federation.agent import config as configuration
+from federation.agent import files
+from federation.agent.config import AgentConfig
+from federation.agent.errors import HomeInvalid, HomeLocked
+from flxdr.core.errors import Malformed
+from flxdr.core.keys import Algorithm, KeyInvalid, PrivateKey
+
+
+class Home:
+    """Paths of one agent's home and what is read from them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / "agent.toml"
+        self.key_file = folder / "key.json"
+        self.peers_file = folder / "peers"
+        self.state_file = folder / "state.db"
+        self.lock_file = folder / "lock"
+        self.outbox = folder / "outbox"
+        self.models = folder / "models"
+
+    @classmethod
+    def create(cls, folder: Path, config: AgentConfig, algorithm: Algorithm) -> tuple[Self, PrivateKey]:
+        """Make a new home with a fresh key; nothing that exists is overwritten.
+
+        Raises:
+            HomeInvalid: the configuration is invalid, or the folder already holds an agent.
+        """
+        configuration.check(config)
+        home = cls(folder)
+        taken = [path.name for path in (home.key_file, home.config_file, home.state_file) if path.exists()]
+        if taken:
+            raise HomeInvalid(
+                f"{folder} already holds an agent ({', '.join(taken)})",
+                action="Use another --home; a key that is lost with its folder cannot be made again.",
+            )
+        if folder.exists() and any(folder.iterdir()) and folder.stat().st_mode & 0o077:
+            raise HomeInvalid(
+                f"{folder} is in use and open to others", expected="a new or empty folder, or one of mode 0700"
+            )
+        files.make_private_folder(folder)
+        files.make_private_folder(home.outbox)
+        files.make_private_folder(home.models)
+        key = PrivateKey.generate(algorithm)
+        document = {
+            "algorithm": algorithm.value,
+            "seed": base64.b64encode(key.seed).decode(),
+            "key_id": key.public.key_id,
+        }
+        files.write_durably(home.key_file, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n", overwrite=False)
+        files.write_durably(home.peers_file, b"# Key ids whose admission this agent approves, one a line.\n")
+        files.write_durably(home.config_file, configuration.render(config).encode())
+        return home, key
+
+    def config(self) -> AgentConfig:
+        """The configuration.
+
+        Raises:
+            HomeInvalid: missing or invalid.
+        """
+        return configuration.load(self.config_file)
+
+    def key(self) -> PrivateKey:
+        """The signing key.
+
+        Raises:
+            HomeInvalid: missing, readable by others, malformed, or not the key that its id names.
+        """
+        try:
+            mode = stat.S_IMODE(self.key_file.stat().st_mode)
+            if mode & 0o077:
+                raise HomeInvalid(
+                    f"{self.key_file} is open to others (mode {mode:04o})",
+                    expected="mode 0600",
+                    action=f"chmod 600 {self.key_file}; if others could read it, ask for the key's revocation.",
+                )
+            document = orjson.loads(self.key_file.read_bytes())
+            key = PrivateKey(Algorithm(document["algorithm"]), base64.b64decode(document["seed"], validate=True))
+            named = document["key_id"]
+        except OSError as error:
+            raise HomeInvalid(
+                f"{self.key_file} cannot be read: {error.strerror}",
+                action="Run `flxdr-agent init` first, or name its --home.",
+            ) from error
+        except (ValueError, KeyError, TypeError, binascii.Error, KeyInvalid) as error:
+            raise HomeInvalid(f"{self.key_file} holds no signing key", action="Restore it from your backup.") from error
+        if key.public.key_id != named:
+            raise HomeInvalid(
+                f"{self.key_file}: the seed is not that of key {named}", action="Restore it from your backup."
+            )
+        return key
+
+    def pinned_peers(self) -> frozenset[str]:
+        """Key ids of the peers file; `#` begins a comment.
+
+        Raises:
+            Malformed: a line that is no key id.
+        """
+        if not self.peers_file.exists():
+            return frozenset()
+        found = set()
+        for number, line in enumerate(self.peers_file.read_text("utf-8").splitlines(), start=1):
+            text = line.split("#", 1)[0].strip()
+            if not text:
+                continue
+            if len(text) != 64 or set(text) - set("0123456789abcdef"):
+                raise Malformed(f"{self.peers_file}:{number} is no key id", expected="64 lower-case hex digits")
+            found.add(text)
+        return frozenset(found)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this home for one running agent; the kernel lets go of it however the process ends.
+
+        Raises:
+            HomeLocked: another process holds it.
+        """
+        descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HomeLocked(
+                    f"another agent works on {self.folder}", action="Stop it first, or use another --home."
+                ) from error
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,205 @@
+"""The running agent: ask what is due, train and submit, follow the chain, check and vote, again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from federation.agent import chain, training, voting
+from federation.agent.client import LONG_POLL_SECONDS
+from federation.agent.errors import (
+    ChainContradiction,
+    CheckFailed,
+    HomeInvalid,
+    ProtocolMismatch,
+)
+from federation.agent.output import describe
+from federation.agent.proposals import Proposal, read_proposal
+from federation.agent.records import RecordSource
+from federation.agent.review import Review, review
+from federation.agent.round_check import read_round
+from federation.agent.session import Agent
+from federation.agent.state_rows import Decision, PreparedUpdate, Vote
+from flxdr.core.errors import FlxdrError
+from ledger.chain.state import ChainState
+
+IDLE_SECONDS = 2.0
+"""Pause after an answer that came at once and gave nothing to do."""
+_FATAL = (ChainContradiction, HomeInvalid, ProtocolMismatch)
+
+
+class Runner:
+    """Does what is due for one organisation.
+
+    Args:
+        pause: waits that many seconds.
+        once: errors end the run instead of being reported and tried again.
+    """
+
+    def __init__(self, agent: Agent, records: RecordSource, *, pause: Callable[[float], None], once: bool) -> None:
+        self._agent = agent
+        self._records = records
+        self._pause = pause
+        self._once = once
+        self._announced: set[tuple[str, str]] = set()
+        self._renounced_for: set[str] = set()
+
+    def run(self) -> None:
+        """Work until everything due is done (`once`), or until the process is stopped.
+
+        Raises:
+            ChainContradiction, HomeInvalid, ProtocolMismatch: going on would be wrong.
+            CheckFailed: the chain does not verify; with `once` also any other failed check.
+        """
+        self._agent.coordinator.check_protocol()
+        while True:
+            started = time.monotonic()
+            worked = self._guarded(self._step, what="poll")
+            if self._once:
+                return
+            if not worked and time.monotonic() - started < IDLE_SECONDS:
+                self._pause(IDLE_SECONDS)
+
+    def _step(self) -> bool:
+        """One look at the coordinator; whether there was something to do."""
+        worked = self._deliver_unsent()
+        due = self._agent.coordinator.get(
+            "federation/round/current", {"wait": 0 if self._once or worked else LONG_POLL_SECONDS}
+        )
+        state = chain.follow(self._agent, head=due.get("head"))
+        for offer in self._offers(due.get("round")):
+            worked |= self._guarded(partial(self._serve_round, offer), what=f"round {offer.get('round_id')}")
+        for document in due.get("proposals") or ():
+            worked |= self._guarded(partial(self._decide, document, state), what="proposal")
+        return worked
+
+    def _offers(self, offer: object) -> Iterator[Mapping[str, Any]]:
+        """The offered round; where it is of a model that this agent does not train, those of its own models."""
+        models = self._agent.config.policy.models
+        if isinstance(offer, Mapping) and offer.get("model_name") in models:
+            yield offer
+        elif isinstance(offer, Mapping):
+            name = str(offer.get("model_name"))
+            self._announce(f"Round {offer.get('round_id')} trains {name}: not for this agent", "skip", model=name)
+            for model in models:
+                other = self._agent.coordinator.get("federation/round/current", {"model": model, "wait": 0}).get(
+                    "round"
+                )
+                if isinstance(other, Mapping):
+                    yield other
+
+    def _guarded(self, work: Callable[[], bool], *, what: str) -> bool:
+        """Do `work`; in a run that goes on, a failure that may pass is reported and costs this attempt only."""
+        try:
+            return work()
+        except _FATAL:
+            raise
+        except FlxdrError as error:
+            if self._once or (isinstance(error, CheckFailed) and what == "poll"):
+                raise
+            self._announce(f"{what}: {error}", "failure", what=what, error=describe(error))
+            return False
+
+    def _deliver_unsent(self) -> bool:
+        """What a crash or an outage kept from being sent: the same bytes, signed before."""
+        worked = False
+        for update in self._agent.state.unfinished_updates():
+            worked |= self._guarded(partial(self._submit, update), what=f"round {update.round_id}")
+        for vote in self._agent.state.unsent_votes():
+            worked |= self._guarded(partial(self._send, vote), what=f"proposal {vote.proposal_id}")
+        return worked
+
+    def _send(self, vote: Vote) -> bool:
+        voting.send(self._agent, vote)
+        return True
+
+    def _serve_round(self, offer: Mapping[str, Any]) -> bool:
+        if offer.get("submitted") or offer.get("status") != "in_progress":
+            return False
+        config = read_round(offer, chain_id=self._agent.chain_id, config=self._agent.config)
+        kept = self._agent.state.update_for(config.round_id)
+        if kept is not None and kept.outcome == "refused":
+            return False
+        if kept is None:
+            records = self._records.load()
+            self._report_bad_lines()
+            title = f"Training {config.model_name}, round {config.round_number}"
+            self._agent.output.event("training", title, round_id=config.round_id, model=config.model_name)
+            with self._agent.output.progress(title) as advance:
+                kept = training.prepare(self._agent, config, records, advance)
+        return self._submit(kept)
+
+    def _submit(self, update: PreparedUpdate) -> bool:
+        accepted = training.submit(self._agent, update)
+        outcome = self._agent.state.update_for(update.round_id)
+        assert outcome is not None
+        self._agent.output.event(
+            "update",
+            f"Round {update.round_id}: update {update.wire_digest[:16]} ({update.samples} samples) "
+            + ("accepted" if accepted else f"refused: {outcome.detail}"),
+            round_id=update.round_id,
+            outcome=outcome.outcome,
+            wire_digest=update.wire_digest,
+            samples=update.samples,
+            detail=outcome.detail,
+        )
+        return True
+
+    def _decide(self, document: Mapping[str, Any], state: ChainState) -> bool:
+        agent, proposal = self._agent, read_proposal(document)
+        if not proposal.is_open:
+            return False
+        standing = agent.state.vote_on(proposal.block_hash)
+        if standing is not None:
+            return self._send(standing)
+        if proposal.block_hash not in self._renounced_for:
+            voting.renounce_ended(agent, state)
+            self._renounced_for.add(proposal.block_hash)
+        found = review(agent, proposal, state, self._records)
+        if found.outcome == "approve" and (bound := voting.free_height(agent, proposal, state)) is not None:
+            found = Review("ask", bound, found.steps)
+        if found.outcome in ("approve", "reject"):
+            self._vote(proposal, found.outcome, found)
+            return True
+        waits = "waits for you" if found.outcome == "ask" else "is not voted on"
+        self._announce(
+            f"Proposal {proposal.id} {waits}: {found.reason}",
+            found.outcome,
+            proposal=proposal.id,
+            reason=found.reason,
+            steps=found.steps,
+        )
+        return False
+
+    def _vote(self, proposal: Proposal, decision: Decision, found: Review) -> None:
+        vote = voting.cast(self._agent, proposal, decision, found.reason)
+        voting.send(self._agent, vote)
+        self._agent.output.event(
+            "vote",
+            f"Proposal {proposal.id} (block {vote.height}): {decision}. {found.reason}",
+            proposal=proposal.id,
+            decision=decision,
+            height=vote.height,
+            block_hash=vote.block_hash,
+            reason=found.reason,
+            steps=found.steps,
+        )
+
+    def _announce(self, text: str, kind: str, **fields: Any) -> None:
+        """Say something once, however often it comes up."""
+        if (kind, text) not in self._announced:
+            self._announced.add((kind, text))
+            self._agent.output.event(kind, text, **fields)
+
+    def _report_bad_lines(self) -> None:
+        for report in self._records.load().reports:
+            if report.malformed:
+                first = report.examples[0]
+                self._announce(
+                    f"{report.source}: {report.malformed} malformed line(s) left out, "
+                    f"the first is line {first.number} ({first.reason})",
+                    "malformed",
+                    **report.as_json(),
+                )

@@ -1,0 +1,63 @@
+"""Model files by hash: fetched once, checked against their hash, kept in the home."""
+
+from __future__ import annotations
+
+from federation.agent import files
+from federation.agent.errors import CheckFailed
+from federation.agent.session import Agent
+from flxdr.core.errors import FlxdrError
+from models_ml import codec, registry
+from models_ml.codec import Int32, ModelSchema
+from models_ml.registry import EDGE_NORMALISER
+
+KEPT_MODELS = 64
+
+
+def fetch_model(agent: Agent, model_hash: str, schema: ModelSchema | None = None) -> dict[str, Int32]:
+    """The tensors of exactly that model.
+
+    Raises:
+        CheckFailed: the coordinator serves other bytes, or tensors of another schema.
+        Refused: the coordinator does not serve it.
+    """
+    kept = agent.home.models / f"{model_hash}.safetensors"
+    data = kept.read_bytes() if kept.exists() else b""
+    if not data or codec.model_hash(data) != model_hash:
+        data = agent.coordinator.get_bytes(f"federation/model/{model_hash}", limit=agent.config.limits.max_model_bytes)
+        found = codec.model_hash(data)
+        if found != model_hash:
+            raise CheckFailed(f"the coordinator serves the bytes of model {found}", expected=f"model {model_hash}")
+        files.write_durably(kept, data)
+        files.keep_newest(agent.home.models, KEPT_MODELS)
+    try:
+        tensors = codec.decode(data)
+        if schema is not None:
+            codec.check_schema(tensors, schema)
+    except FlxdrError as error:
+        raise CheckFailed(f"model {model_hash}: {error.detail}", expected=error.expected) from error
+    return tensors
+
+
+def initial_hash(model_name: str) -> str | None:
+    """The hash of a model's starting point, computed here; None for a model without one."""
+    spec = registry.get(model_name)
+    return None if spec is None else codec.model_hash(codec.encode(spec.initial()))
+
+
+def expected_parent(agent: Agent, model_name: str, *, below: int | None = None) -> tuple[str | None, int]:
+    """(hash, version) of the model that the next round of `model_name` has to start from, by the verified chain."""
+    release = agent.state.newest_release(model_name, below=below)
+    if release is None:
+        return initial_hash(model_name), 0
+    assert release.model_version is not None
+    return release.model_hash, release.model_version
+
+
+def newest_normaliser(agent: Agent, model_name: str, *, below: int | None = None) -> dict[str, Int32] | None:
+    """The newest released normaliser (before a height), for a model that reads normalised features."""
+    if model_name == EDGE_NORMALISER:
+        return None
+    release = agent.state.newest_release(EDGE_NORMALISER, below=below)
+    if release is None or release.model_hash is None:
+        return None
+    return fetch_model(agent, release.model_hash, registry.MODELS[EDGE_NORMALISER].schema)

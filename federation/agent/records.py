@@ -1,0 +1,94 @@
+"""The organisation's flow records: read where they lie, the last slice in time kept for validation."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.agent.config import DataSection
+from federation.agent.errors import DataInvalid
+from flxdr.core.errors import FlxdrError
+from flxdr.core.keys import PrivateKey
+from models_ml.adapters import ReadReport, read
+from models_ml.edge_stream import EdgeStream, concat
+from models_ml.validation import hold_out
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records to train on, later ones to validate on, and how the files read."""
+
+    training: EdgeStream
+    validation: EdgeStream
+    reports: tuple[ReadReport, ...]
+
+
+class RecordSource:
+    """Reads the configured files, again only when one of them has changed."""
+
+    def __init__(self, section: DataSection, home: Path, key: PrivateKey) -> None:
+        self._section = section
+        self._home = home
+        self._pseudonym_key = hmac.digest(key.seed, b"flxdr.agent.pseudonyms", hashlib.sha256)
+        self._read: tuple[object, Records] | None = None
+
+    @property
+    def is_configured(self) -> bool:
+        return bool(self._section.paths)
+
+    def load(self) -> Records:
+        """All records.
+
+        Raises:
+            DataInvalid: no files are configured, or one cannot be read, or they hold no record.
+        """
+        files = self._files()
+        stamp = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        if self._read is None or self._read[0] != stamp:
+            stream, reports = self._read_files(files)
+            training, validation = hold_out(stream)
+            self._read = (stamp, Records(training, validation, reports))
+        return self._read[1]
+
+    def load_file(self, path: Path) -> tuple[EdgeStream, tuple[ReadReport, ...]]:
+        """One file beside the configured ones (a test set), all of it.
+
+        Raises:
+            DataInvalid: it cannot be read or holds no record.
+        """
+        return self._read_files([path])
+
+    def _files(self) -> list[Path]:
+        if not self._section.paths:
+            raise DataInvalid("no flow records are configured", action="Set [data] paths in agent.toml.")
+        found: list[Path] = []
+        for text in self._section.paths:
+            path = self._home / text
+            found += sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
+        missing = [str(path) for path in found if not path.is_file()]
+        if missing or not found:
+            raise DataInvalid(
+                f"no flow records at {', '.join(missing or self._section.paths)}",
+                action="Correct [data] paths in agent.toml.",
+            )
+        return found
+
+    def _read_files(self, files: Sequence[Path]) -> tuple[EdgeStream, tuple[ReadReport, ...]]:
+        form = None if self._section.format == AUTO else self._section.format
+        streams, reports = [], []
+        for path in files:
+            try:
+                stream, report = read(path, form, pseudonym_key=self._pseudonym_key)
+            except FlxdrError as error:
+                raise DataInvalid(error.detail, expected=error.expected, action=error.action) from error
+            streams.append(stream)
+            reports.append(report)
+        everything = concat(streams)
+        if not len(everything):
+            raise DataInvalid(f"{', '.join(map(str, files))}: no flow record", expected="at least one readable line")
+        return everything, tuple(reports)

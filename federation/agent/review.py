@@ -1,0 +1,99 @@
+"""What the agent checks of a proposed block before it signs: numbered steps, each of which says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from federation.agent.errors import CheckFailed
+from federation.agent.proposals import Proposal
+from federation.agent.records import RecordSource
+from federation.agent.release_review import check_release
+from federation.agent.session import Agent
+from flxdr.core.clock import parse_timestamp
+from ledger.chain import membership
+from ledger.chain.block import Admit, Header
+from ledger.chain.checks import CLOCK_TOLERANCE, check_extension
+from ledger.chain.failures import BlockInvalid
+from ledger.chain.quorum import SealRule
+from ledger.chain.state import ChainState
+
+Outcome = Literal["approve", "reject", "ask", "skip"]
+
+
+@dataclass
+class Review:
+    """The result: what to do, why, and the steps that led there.
+
+    `ask`: nothing speaks against it and a person decides, by the policy of agent.toml or because a step could not be
+    made here. `skip`: there is nothing for this organisation to decide.
+    """
+
+    outcome: Outcome
+    reason: str
+    steps: list[str] = field(default_factory=list)
+
+
+def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordSource) -> Review:
+    """Check a proposed block against the verified chain, this organisation's own part in it, and its own records.
+
+    1. The header is canonical and extends the verified head (height, links, certificate, lineage, voters, threshold).
+    2. Its time is not in the future.
+    3. This organisation is a voter, with its key on the chain.
+    4. A release: see `check_release`. An admission: proof of possession, and the policy of agent.toml.
+
+    The policy is applied at the end; `reject` comes from failed checks only.
+
+    Raises:
+        Unreachable, Refused: what is to be checked cannot be fetched now; nothing is decided.
+    """
+    steps: list[str] = []
+    try:
+        header = proposal.parsed()
+        if header.height != chain.height + 1 and header.chain_id == chain.chain_id:
+            return Review("skip", f"it is for height {header.height}, the chain ends at {chain.height}", steps)
+        rule = check_extension(chain, header)
+        _check_time(agent, header)
+        steps.append(f"1-2. Header extends block {chain.height} under the rule {rule.rule}.")
+        if not _is_voter(agent, rule, chain):
+            return Review("skip", "this organisation has no vote on it", steps)
+        steps.append(f"3. This organisation votes: {rule.threshold} of {len(rule.voters)} must approve.")
+        if header.type == "release":
+            complete = check_release(agent, header, records, steps)
+            if not complete:
+                return Review("ask", steps[-1], steps)
+            return _by_policy(agent.config.policy.releases == "auto", "releases = manual", steps)
+        return _admission(agent, header, chain, steps)
+    except (CheckFailed, BlockInvalid) as error:
+        expected = f" (expected {error.expected})" if error.expected else ""
+        return Review("reject", f"{error.detail}{expected}", steps)
+
+
+def _check_time(agent: Agent, header: Header) -> None:
+    if parse_timestamp(header.timestamp) > agent.clock.now() + CLOCK_TOLERANCE:
+        raise CheckFailed(f"the block's time {header.timestamp} is in the future")
+
+
+def _is_voter(agent: Agent, rule: SealRule, chain: ChainState) -> bool:
+    return agent.org_id in rule.voters and chain.keys.key(agent.org_id, agent.key.public.key_id) is not None
+
+
+def _admission(agent: Agent, header: Header, chain: ChainState, steps: list[str]) -> Review:
+    membership.apply(chain.keys, header.governance, chain_id=chain.chain_id)
+    admitted = [action for action in header.governance.actions if isinstance(action, Admit)]
+    names = ", ".join(f"{action.org_id} ({action.key.key_id[:16]})" for action in admitted)
+    steps.append(f"4. Keys prove possession: {names}.")
+    policy = agent.config.policy.admissions
+    if policy == "pinned":
+        unknown = _unpinned(admitted, agent.home.pinned_peers())
+        return _by_policy(not unknown, f"not in the peers file: {', '.join(unknown)}", steps)
+    return _by_policy(policy == "auto", "admissions = manual", steps)
+
+
+def _unpinned(admitted: Sequence[Admit], pinned: frozenset[str]) -> list[str]:
+    return [f"{action.org_id} {action.key.key_id}" for action in admitted if action.key.key_id not in pinned]
+
+
+def _by_policy(holds: bool, otherwise: str, steps: list[str]) -> Review:
+    return Review("approve", "every check holds", steps) if holds else Review("ask", otherwise, steps)

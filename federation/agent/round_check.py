@@ -1,0 +1,92 @@
+"""What the agent checks of a round before it trains for it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from federation.agent.config import AgentConfig
+from federation.agent.errors import CheckFailed
+from federation.round_config import RoundConfig
+from flxdr.core import canonical
+from flxdr.core.errors import Malformed
+from models_ml.fixed_point import FRAC_BITS, MAX_UPDATE
+
+PPM = 1_000_000
+
+
+def read_round(offer: Mapping[str, Any], *, chain_id: str, config: AgentConfig) -> RoundConfig:
+    """The configuration of an offered round, after every check that needs no other knowledge.
+
+    Args:
+        offer: the `round` of the coordinator's answer; `config` is base64 of the canonical bytes.
+        chain_id: the pinned genesis.
+
+    Raises:
+        CheckFailed: the bytes are not those that the hash names, belong to another chain or round, leave this
+            organisation out, or ask for what this agent does not do.
+    """
+    round_config = _decode(offer)
+    _require(round_config.chain_id == chain_id, "the round belongs to another chain", f"chain {chain_id}")
+    _require(
+        round_config.round_id == offer.get("round_id"), "the configuration is of another round", offer.get("round_id")
+    )
+    _require(config.org_id in round_config.participants, "this organisation is no participant", config.org_id)
+    _require(
+        round_config.model_name in config.policy.models,
+        f"the round trains {round_config.model_name!r}, which agent.toml does not list",
+        f"one of {', '.join(config.policy.models)}",
+    )
+    _require(
+        (round_config.frac_bits, round_config.max_abs) == (FRAC_BITS, MAX_UPDATE),
+        f"the round uses another fixed point ({round_config.frac_bits} bits, bound {round_config.max_abs})",
+        f"{FRAC_BITS} bits, bound {MAX_UPDATE}",
+    )
+    _require(round_config.protection == "plain", f"protection {round_config.protection!r} is unknown here", "plain")
+    _require(
+        round_config.privacy.get("mechanism") == "none",
+        f"privacy mechanism {round_config.privacy.get('mechanism')!r} is unknown here",
+        "none",
+    )
+    _check_limits(round_config, config)
+    return round_config
+
+
+def _decode(offer: Mapping[str, Any]) -> RoundConfig:
+    try:
+        data = base64.b64decode(str(offer["config"]), validate=True)
+    except (KeyError, binascii.Error, ValueError) as error:
+        raise CheckFailed(
+            "the offered round carries no readable configuration", expected="base64 in `config`"
+        ) from error
+    found = canonical.digest(data)
+    _require(found == offer.get("config_hash"), f"the configuration's hash is {found}", offer.get("config_hash"))
+    try:
+        return RoundConfig.decode(data)
+    except Malformed as error:
+        raise CheckFailed(f"the configuration cannot be read: {error.detail}", expected=error.expected) from error
+
+
+def _check_limits(round_config: RoundConfig, config: AgentConfig) -> None:
+    local, limits = round_config.local, config.limits
+    bounds = (
+        ("epochs", local.epochs, 1, limits.max_epochs),
+        ("batch_size", local.batch_size, 1, limits.max_batch_size),
+        ("learning_rate_ppm", local.learning_rate_ppm, 1, round(limits.max_learning_rate * PPM)),
+        ("proximal_ppm", local.proximal_ppm, 0, 1000 * PPM),
+        ("clip_norm_ppm", round_config.clip_norm_ppm, 0, canonical.MAX_INTEGER),
+        ("parent_version", round_config.parent_version, 0, canonical.MAX_INTEGER),
+    )
+    for name, value, lowest, highest in bounds:
+        _require(
+            type(value) is int and lowest <= value <= highest,
+            f"the round asks for {name} = {value!r}",
+            f"{lowest} to {highest} ([limits] in agent.toml)",
+        )
+
+
+def _require(holds: bool, detail: str, expected: object) -> None:
+    if not holds:
+        raise CheckFailed(detail, expected=str(expected))

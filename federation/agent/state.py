@@ -1,0 +1,257 @@
+"""What the agent must never forget: one SQLite file in its home.
+
+`pin` holds the genesis hash; `chain` the verifier's state after the newest verified block, and `block` the headers up
+to it; `vote` every decision before it is sent; `round_update` every update before it is submitted. Each is committed
+(`synchronous=FULL`) before the coordinator learns of it, so a crash forgets nothing that somebody else saw.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from federation.agent.errors import HomeInvalid
+from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, update_of, vote_of
+from ledger.chain.state import ChainState
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE pin (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE chain (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    height INTEGER NOT NULL,
+    block_hash TEXT NOT NULL,
+    state TEXT NOT NULL
+) STRICT;
+CREATE TABLE block (
+    height INTEGER PRIMARY KEY CHECK (height >= 0),
+    block_hash TEXT NOT NULL UNIQUE,
+    header BLOB NOT NULL,
+    model_name TEXT,
+    model_version INTEGER,
+    model_hash TEXT
+) STRICT;
+CREATE INDEX block_of_model ON block (model_hash) WHERE model_hash IS NOT NULL;
+CREATE TABLE vote (
+    block_hash TEXT PRIMARY KEY,
+    height INTEGER NOT NULL,
+    proposal_id INTEGER NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('approve', 'reject')),
+    reason TEXT NOT NULL,
+    signature BLOB NOT NULL,
+    cast_at TEXT NOT NULL,
+    sent INTEGER NOT NULL DEFAULT 0 CHECK (sent IN (0, 1)),
+    void_because TEXT
+) STRICT;
+CREATE UNIQUE INDEX one_approval_per_height ON vote (height) WHERE decision = 'approve' AND void_because IS NULL;
+CREATE TABLE round_update (
+    round_id TEXT PRIMARY KEY,
+    config BLOB NOT NULL,
+    wire_digest TEXT NOT NULL,
+    samples INTEGER NOT NULL CHECK (samples > 0),
+    statement BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    outcome TEXT NOT NULL DEFAULT 'prepared' CHECK (outcome IN ('prepared', 'accepted', 'refused')),
+    detail TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
+
+_BLOCKS = "SELECT height, block_hash, header, model_name, model_version, model_hash FROM block"
+MAX_HEIGHT = 2**53
+
+
+class State:
+    """The state file.
+
+    Raises:
+        HomeInvalid: the file is no state of this version, or the disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._guard():
+            self._db = sqlite3.connect(path, timeout=20, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+        with self.transaction():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise HomeInvalid(f"{path} is of version {version}", expected=f"version {SCHEMA_VERSION}")
+        path.chmod(0o600)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and nobody else writes in between."""
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                raise
+            raise HomeInvalid(
+                f"{self._path} cannot be used: {error}", action="Check disk space and permissions of the agent's home."
+            ) from error
+
+    def pin(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM pin WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_pin(self, name: str, value: str) -> None:
+        """Remember a value that never changes.
+
+        Raises:
+            HomeInvalid: another value is pinned already.
+        """
+        with self.transaction():
+            self._db.execute("INSERT INTO pin VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
+            held = self.pin(name)
+            if held != value:
+                raise HomeInvalid(
+                    f"{name} is pinned to {held}, not {value}", action="Another chain needs another home."
+                )
+
+    def chain(self) -> ChainState | None:
+        """The verifier's state after the newest block that this agent verified.
+
+        Raises:
+            Malformed: the remembered state was damaged.
+        """
+        row = self._db.execute("SELECT state FROM chain").fetchone()
+        return None if row is None else ChainState.from_json(orjson.loads(row[0]))
+
+    def extend_chain(self, before: ChainState | None, after: ChainState, blocks: Sequence[StoredBlock]) -> bool:
+        """Remember verified blocks, if the chain still ends where the verification began.
+
+        Returns:
+            False if another process of this home has moved on meanwhile; nothing is written then.
+        """
+        with self.transaction():
+            held = self._db.execute("SELECT height, block_hash FROM chain").fetchone()
+            if held != (None if before is None else (before.height, before.block_hash)):
+                return False
+            self._db.executemany(
+                "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)",
+                [(b.height, b.block_hash, b.header, b.model_name, b.model_version, b.model_hash) for b in blocks],
+            )
+            self._db.execute(
+                "INSERT INTO chain VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET height = excluded.height, block_hash = excluded.block_hash, state = excluded.state",
+                (after.height, after.block_hash, orjson.dumps(after.as_json()).decode()),
+            )
+            return True
+
+    def block_hash(self, height: int) -> str | None:
+        """The hash of the verified block at that height."""
+        row = self._db.execute("SELECT block_hash FROM block WHERE height = ?", (height,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def newest_release(self, model_name: str, *, below: int | None = None) -> StoredBlock | None:
+        """The newest release of a model on the verified chain; `below`: among the blocks under that height."""
+        query = f"{_BLOCKS} WHERE model_name = ? AND height < ? ORDER BY height DESC LIMIT 1"
+        row = self._db.execute(query, (model_name, MAX_HEIGHT if below is None else below)).fetchone()
+        return None if row is None else StoredBlock(*row)
+
+    def release_of(self, model_hash: str) -> StoredBlock | None:
+        """The newest release of exactly that model."""
+        query = f"{_BLOCKS} WHERE model_hash = ? ORDER BY height DESC LIMIT 1"
+        row = self._db.execute(query, (model_hash,)).fetchone()
+        return None if row is None else StoredBlock(*row)
+
+    def vote_on(self, block_hash: str) -> Vote | None:
+        return self._one_vote("block_hash = ?", block_hash)
+
+    def approval_at(self, height: int) -> Vote | None:
+        """The approval that binds this agent at `height`."""
+        return self._one_vote("height = ? AND decision = 'approve' AND void_because IS NULL", height)
+
+    def unsent_votes(self) -> list[Vote]:
+        rows = self._db.execute("SELECT * FROM vote WHERE sent = 0 AND void_because IS NULL ORDER BY cast_at")
+        return [vote_of(row) for row in rows.fetchall()]
+
+    def _one_vote(self, where: str, value: str | int) -> Vote | None:
+        row = self._db.execute(f"SELECT * FROM vote WHERE {where}", (value,)).fetchone()  # noqa: S608
+        return None if row is None else vote_of(row)
+
+    def cast_vote(self, vote: Vote) -> None:
+        """Write a decision into the vote book.
+
+        Raises:
+            sqlite3.IntegrityError: this block has been decided on, or another block at its height is approved.
+        """
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO vote VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL)",
+                (
+                    vote.block_hash,
+                    vote.height,
+                    vote.proposal_id,
+                    vote.decision,
+                    vote.reason,
+                    vote.signature,
+                    vote.cast_at,
+                ),
+            )
+
+    def mark_sent(self, block_hash: str) -> None:
+        with self.transaction():
+            self._db.execute("UPDATE vote SET sent = 1 WHERE block_hash = ?", (block_hash,))
+
+    def void_vote(self, block_hash: str, because: str) -> None:
+        """Let go of an approval whose block can no longer be sealed; the row stays as a record."""
+        with self.transaction():
+            self._db.execute("UPDATE vote SET void_because = ? WHERE block_hash = ?", (because, block_hash))
+
+    def update_for(self, round_id: str) -> PreparedUpdate | None:
+        row = self._db.execute("SELECT * FROM round_update WHERE round_id = ?", (round_id,)).fetchone()
+        return None if row is None else update_of(row)
+
+    def unfinished_updates(self) -> list[PreparedUpdate]:
+        rows = self._db.execute("SELECT * FROM round_update WHERE outcome = 'prepared' ORDER BY rowid")
+        return [update_of(row) for row in rows.fetchall()]
+
+    def prepare_update(self, update: PreparedUpdate) -> None:
+        """Remember an update before it is sent.
+
+        Raises:
+            sqlite3.IntegrityError: an update for this round exists; that one is to be sent.
+        """
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO round_update (round_id, config, wire_digest, samples, statement, signature)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    update.round_id,
+                    update.config,
+                    update.wire_digest,
+                    update.samples,
+                    update.statement,
+                    update.signature,
+                ),
+            )
+
+    def finish_update(self, round_id: str, outcome: Outcome, detail: str) -> None:
+        with self.transaction():
+            self._db.execute(
+                "UPDATE round_update SET outcome = ?, detail = ? WHERE round_id = ?", (outcome, detail, round_id)
+            )

@@ -1,0 +1,179 @@
+"""One organisation's part in a round: train, bound, sign and keep the update, then submit it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from federation import statements
+from federation.agent import files
+from federation.agent.errors import CheckFailed, Refused
+from federation.agent.model_store import expected_parent, fetch_model
+from federation.agent.records import Records
+from federation.agent.session import Agent
+from federation.agent.state_rows import PreparedUpdate
+from federation.agent.updates import clip_to_norm
+from federation.round_config import RoundConfig
+from models_ml import codec, registry
+from models_ml.codec import Int32, ModelSchema
+from models_ml.errors import TooFewFlows
+from models_ml.fixed_point import add_update
+from models_ml.local_trainer import LocalConfig, Progress
+from models_ml.registry import EDGE_NORMALISER
+from models_ml.tasks import LocalTask, task_for
+
+KEPT_UPDATES = 32
+CONTENT_TYPE = "application/vnd.safetensors"
+REPORTED = ("accuracy", "macro_binary_f1")
+_NOT_NOW = frozenset({401, 408, 425, 429})
+
+
+def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progress | None = None) -> PreparedUpdate:
+    """Train for a round and keep the signed update; one that is kept already is returned as it is.
+
+    A crash before the update is kept leaves nothing signed; after it the same bytes and statement are sent again, so
+    that no round ever sees two different updates of this organisation.
+
+    Raises:
+        CheckFailed: the parent or the normaliser is not what the verified chain says.
+    """
+    kept = agent.state.update_for(config.round_id)
+    if kept is not None:
+        return kept
+    task = task_for(config.model_name)
+    parent, normaliser = parent_of(agent, config), normaliser_of(agent, config)
+    local = _local_config(agent, config)
+    update = task.train(parent, records.training, local, normaliser=normaliser, progress=progress)
+    delta = clip_to_norm(update.delta, config.clip_norm_ppm)
+    body = codec.encode(delta)
+    wire_digest = hashlib.sha256(body).hexdigest()
+    statement = statements.submission(
+        chain_id=config.chain_id,
+        round_id=config.round_id,
+        config_hash=config.config_hash,
+        org=agent.org_id,
+        parent_hash=config.parent_hash,
+        kind="delta",
+        samples=update.samples,
+        privacy=config.privacy,
+        wire_digest=wire_digest,
+        metrics=update.metrics | _validation(task, parent, delta, records, normaliser),
+    )
+    prepared = PreparedUpdate(
+        round_id=config.round_id,
+        config=config.encode(),
+        wire_digest=wire_digest,
+        samples=update.samples,
+        statement=statement,
+        signature=statements.sign(agent.key, statements.SUBMISSION_TYPE, statement),
+    )
+    unfinished = frozenset(other.wire_digest for other in agent.state.unfinished_updates())
+    files.write_durably(agent.home.outbox / wire_digest, body)
+    files.keep_newest(agent.home.outbox, KEPT_UPDATES, spare=unfinished)
+    agent.state.prepare_update(prepared)
+    return prepared
+
+
+def submit(agent: Agent, prepared: PreparedUpdate) -> bool:
+    """Send a kept update and remember what became of it. Sending it again changes nothing.
+
+    Returns:
+        Whether the round took it.
+
+    Raises:
+        CheckFailed: the coordinator confirms other bytes.
+        Refused: for a reason that may pass (the update stays to be sent).
+    """
+    path = agent.home.outbox / prepared.wire_digest
+    body = path.read_bytes() if path.exists() else b""
+    if hashlib.sha256(body).hexdigest() != prepared.wire_digest:
+        # Never train anew for this round: its statement is signed, and might have been sent.
+        agent.state.finish_update(prepared.round_id, "refused", f"the kept update is lost or damaged: {path}")
+        return False
+    envelope = statements.Envelope(prepared.statement, agent.key.public.key_id, prepared.signature)
+    headers = {"Content-Type": CONTENT_TYPE, "Submission-Statement": envelope.compact()}
+    try:
+        answer = agent.coordinator.post_bytes("federation/round/submit-gradient", body, headers)
+    except Refused as refusal:
+        if refusal.http_status in _NOT_NOW:
+            raise
+        agent.state.finish_update(prepared.round_id, "refused", refusal.detail)
+        return False
+    confirmed = answer.get("submission_digest", prepared.wire_digest)
+    if answer.get("status") != "accepted" or confirmed != prepared.wire_digest:
+        raise CheckFailed(f"the coordinator confirms {confirmed!r}", expected=f"accepted {prepared.wire_digest}")
+    agent.state.finish_update(prepared.round_id, "accepted", str(answer.get("gradient_id", "")))
+    return True
+
+
+def parent_of(agent: Agent, config: RoundConfig) -> dict[str, Int32]:
+    """The model that the round starts from: the newest release on the verified chain, or the model's own beginning.
+
+    Raises:
+        CheckFailed: the round names another parent.
+    """
+    expected_hash, version = expected_parent(agent, config.model_name)
+    if (config.parent_hash, config.parent_version) != (expected_hash, version):
+        raise CheckFailed(
+            f"the round starts from version {config.parent_version} ({config.parent_hash})",
+            expected=f"version {version} ({expected_hash}), the newest release on the verified chain",
+        )
+    spec = registry.get(config.model_name)
+    schema = spec.schema if spec else None
+    if schema is not None and config.model_schema is not None and _schema(config) != schema:
+        raise CheckFailed("the round's model has another schema", expected=f"that of {config.model_name}")
+    if spec is not None and version == 0:
+        return spec.initial()
+    assert expected_hash is not None
+    return fetch_model(agent, expected_hash, schema)
+
+
+def normaliser_of(agent: Agent, config: RoundConfig) -> dict[str, Int32] | None:
+    """The normaliser that the round names; it has to be a release on the verified chain.
+
+    Raises:
+        CheckFailed: it is not.
+    """
+    named = config.local.normaliser_hash
+    if named is None:
+        return None
+    release = agent.state.release_of(named)
+    if release is None or release.model_name != EDGE_NORMALISER:
+        raise CheckFailed(f"the round's normaliser {named} is no release", expected=f"a sealed {EDGE_NORMALISER}")
+    return fetch_model(agent, named, registry.MODELS[EDGE_NORMALISER].schema)
+
+
+def _local_config(agent: Agent, config: RoundConfig) -> LocalConfig:
+    return LocalConfig(
+        epochs=config.local.epochs,
+        batch_size=config.local.batch_size,
+        learning_rate=config.local.learning_rate,
+        proximal_mu=config.local.proximal_mu,
+        seed=seed_of(agent, config),
+    )
+
+
+def _validation(
+    task: LocalTask,
+    parent: dict[str, Int32],
+    delta: dict[str, Int32],
+    records: Records,
+    normaliser: dict[str, Int32] | None,
+) -> dict[str, float]:
+    """What is reported of the locally trained model: its figures on the records that it was not trained on."""
+    trained = {name: add_update(parent[name], delta[name]) for name in parent}
+    try:
+        figures = task.evaluate(trained, records.validation, normaliser=normaliser)
+    except TooFewFlows:
+        return {}
+    return {name: figures[name] for name in REPORTED if name in figures}
+
+
+def seed_of(agent: Agent, config: RoundConfig) -> int:
+    """The same for this organisation and round whenever asked, another for every other one."""
+    material = f"{agent.key.public.key_id}/{config.config_hash}".encode()
+    return int.from_bytes(hashlib.sha256(material).digest()[:6], "big")
+
+
+def _schema(config: RoundConfig) -> ModelSchema:
+    assert config.model_schema is not None
+    return ModelSchema.of(dict(config.model_schema))

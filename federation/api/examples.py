@@ -1,0 +1,135 @@
+"""Request and response examples of the schema: the deployment guide's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+_STARTED = "2026-01-15T10:30:00Z"
+_ROUND = "round-1-abc123"
+_NAMED = {"org_name": "Alpha Security Center", "key_status": "proven", "registered_at": _STARTED}
+
+
+def _request(name: str, value: dict[str, Any], media_type: str = "application/json") -> OpenApiExample:
+    return OpenApiExample(name, value=value, request_only=True, media_type=media_type)
+
+
+def _response(name: str, value: dict[str, Any], code: str = "200") -> OpenApiExample:
+    return OpenApiExample(name, value=value, response_only=True, status_codes=[code])
+
+
+REGISTER = [
+    _request(
+        "registration",
+        {
+            "org_id": "org-alpha",
+            "org_name": "Alpha Security Center",
+            "data_sources": {
+                "soc_logs": "/path/to/soc/logs",
+                "pasm_embeddings": "/path/to/pasm",
+                "threat_intel": "/path/to/intel",
+            },
+        },
+    ),
+    _response(
+        "registered",
+        {"org_id": "org-alpha", "registered_at": _STARTED, "status": "active", "key_status": "none"},
+    ),
+]
+
+ORGANIZATIONS = [
+    _response(
+        "two organizations",
+        {
+            "organizations": [
+                {"org_id": "org-alpha", "status": "active", "last_update": _STARTED, **_NAMED},
+                {"org_id": "org-beta", "status": "active", "last_update": None, **_NAMED},
+            ],
+            "total": 2,
+            "limit": 20,
+            "offset": 0,
+        },
+    )
+]
+
+ROUND_START = [
+    _request("round", {"round_number": 1, "aggregation_method": "FedProx", "min_orgs_required": 2}),
+    _response(
+        "started",
+        {
+            "round_id": _ROUND,
+            "round_number": 1,
+            "status": "in_progress",
+            "participants": ["org-alpha", "org-beta"],
+            "started_at": _STARTED,
+            "model_name": "global",
+            "config_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "deadline": "2026-01-15T10:40:00Z",
+        },
+    ),
+]
+
+_GRADIENT = {"model_weights": [[0.1, 0.2], [0.3, 0.4]], "shape": [2, 2], "samples_seen": 1024}
+_BASE64 = {"data": "zczMPc3MTD6amZk+zczMPg==", "dtype": "float32", "shape": [2, 2], "samples_seen": 1024}
+_METRICS = {"loss": 0.45, "accuracy": 0.92}
+
+SUBMIT = [
+    _request("lists", {"round_id": _ROUND, "org_id": "org-alpha", "gradient": _GRADIENT, "metrics": _METRICS}),
+    _request("base64", {"round_id": _ROUND, "org_id": "org-alpha", "gradient": _BASE64, "metrics": _METRICS}),
+    _response(
+        "accepted",
+        {
+            "status": "accepted",
+            "gradient_id": "grad-xyz",
+            "received_at": "2026-01-15T10:31:00Z",
+            "submission_digest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            "signed": False,
+        },
+        code="201",
+    ),
+]
+
+ROUND_STATUS = [
+    _response(
+        "aggregating",
+        {
+            "round_id": _ROUND,
+            "status": "aggregating",
+            "orgs_submitted": 2,
+            "orgs_expected": 2,
+            "phase": "aggregation",
+            "convergence_metric": 0.0123,
+            "round_number": 1,
+            "model_name": "global",
+            "min_orgs": 2,
+            "missing": [],
+            "unprotected": 2,
+            "unsigned": 0,
+            "metrics": {},
+            "deadline": "2026-01-15T10:40:00Z",
+            "finished_at": None,
+            "failure_code": "",
+            "failure_reason": "",
+        },
+    )
+]
+
+FEDERATION_STATUS = [
+    _response(
+        "after five rounds",
+        {
+            "current_round": 5,
+            "total_orgs": 3,
+            "active_orgs": 3,
+            "global_model_version": "v5",
+            "last_aggregation": "2026-01-15T10:45:00Z",
+            "training_accuracy": 0.94,
+            "privacy_budget_used": 0.23,
+            "model_name": "global",
+            "global_model_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        },
+    )
+]
+
+CAMPAIGN_START = [_request("ten rounds", {"model": "edge-classifier", "rounds": 10, "aggregation_method": "FedAvg"})]

@@ -1,0 +1,49 @@
+"""Routes of the federation, under `/api/fl-blockchain/`. The deployment guide's own have names in `contract-`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from federation.api.views.campaigns import CampaignStartViewSet, CampaignViewSet
+from federation.api.views.models import ModelFileViewSet, ModelViewSet
+from federation.api.views.organizations import (
+    OrganizationDecisionViewSet,
+    OrganizationListViewSet,
+    RegistrationViewSet,
+)
+from federation.api.views.rounds import CurrentRoundViewSet, RoundStartViewSet, RoundViewSet
+from federation.api.views.submissions import OwnSubmissionViewSet, SubmissionViewSet
+
+_decision = OrganizationDecisionViewSet.as_view
+_ORGANIZATION = "federation/organizations/<str:org_id>"
+
+urlpatterns = [
+    path("federation/register", RegistrationViewSet.as_view({"post": "register"}), name="contract-register"),
+    path("federation/organizations", OrganizationListViewSet.as_view({"get": "page"}), name="contract-organizations"),
+    path("federation/round/start", RoundStartViewSet.as_view({"post": "start"}), name="contract-round-start"),
+    path(
+        "federation/round/submit-gradient",
+        SubmissionViewSet.as_view({"post": "submit"}),
+        name="contract-submit-gradient",
+    ),
+    path(
+        "federation/round/<str:round_id>/status",
+        RoundViewSet.as_view({"get": "status"}),
+        name="contract-round-status",
+    ),
+    path("federation/status", RoundViewSet.as_view({"get": "federation_status"}), name="contract-federation-status"),
+    path("federation/round/current", CurrentRoundViewSet.as_view({"get": "current"}), name="current-round"),
+    path(
+        "federation/round/<str:round_id>/submission",
+        OwnSubmissionViewSet.as_view({"get": "retrieve"}),
+        name="own-submission",
+    ),
+    path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
+    path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),
+    path("federation/model/<str:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),
+    path("federation/campaign/start", CampaignStartViewSet.as_view({"post": "start"}), name="campaign-start"),
+    path("federation/campaign/<int:campaign_id>", CampaignViewSet.as_view({"get": "retrieve"}), name="campaign"),
+    path(f"{_ORGANIZATION}/approve", _decision({"post": "approve"}), name="organization-approve"),
+    path(f"{_ORGANIZATION}/suspend", _decision({"post": "suspend"}), name="organization-suspend"),
+    path(f"{_ORGANIZATION}/readmit", _decision({"post": "readmit"}), name="organization-readmit"),
+]

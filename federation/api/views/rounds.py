@@ -1,0 +1,129 @@
+"""Rounds: start, status, the list, and the long poll by which an organisation learns what waits for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.response import Response
+
+from federation import selectors
+from federation.api import examples
+from federation.api.long_poll import poll
+from federation.api.parsers import received_document
+from federation.api.requests import RoundStartRequest
+from federation.api.responses import (
+    CurrentRoundAnswer,
+    FederationStatusAnswer,
+    RoundsAnswer,
+    RoundStartedAnswer,
+    RoundStatusAnswer,
+)
+from federation.api.views.base import MODEL, FederationViewSet, organization_of, principal_of, valid
+from federation.services import model_versions, rounds
+from flxdr.core.clock import SystemClock
+from flxdr.platform.api.parameters import LimitOffset, whole_number
+from flxdr.platform.api.schema import LIMIT_OFFSET
+from flxdr.platform.auth.permissions import IsOperator, IsOperatorOrOrganization
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+MAX_WAIT_SECONDS = 25
+_WAIT = OpenApiParameter("wait", int, description=f"seconds to wait at most, up to {MAX_WAIT_SECONDS}; default 0")
+# The guide's names where the services speak of the same thing otherwise.
+_SERVICE_NAMES = {"model": "model_name", "min_orgs_required": "min_orgs"}
+
+
+class RoundStartViewSet(FederationViewSet):
+    """Starting a round."""
+
+    permission_classes = (IsOperator,)
+
+    @extend_schema(
+        operation_id="start_round",
+        summary="Start a training round",
+        description="Fixes everything about the round in one canonical document, `config`; its hash is what every "
+        "message of the round is bound to. Parameters that are left out come from the settings.",
+        tags=["federation"],
+        request=RoundStartRequest,
+        responses={200: RoundStartedAnswer},
+        examples=examples.ROUND_START,
+    )
+    def start(self, request: Request) -> Response:
+        body = valid(RoundStartRequest(data=received_document(request)))
+        started = rounds.start_round(actor=str(principal_of(request)), clock=SystemClock(), **service_parameters(body))
+        return Response(selectors.round_started(started))
+
+
+class RoundViewSet(FederationViewSet):
+    """Reading about rounds."""
+
+    permission_classes = (IsOperatorOrOrganization,)
+    parameters = {"page": ("limit", "offset", "model"), "federation_status": ("model",)}
+
+    @extend_schema(
+        operation_id="round_status",
+        summary="Status of a round",
+        tags=["federation"],
+        responses={200: RoundStatusAnswer},
+        examples=examples.ROUND_STATUS,
+    )
+    def status(self, request: Request, round_id: str) -> Response:
+        return Response(selectors.round_status(selectors.round_by_id(round_id)))
+
+    @extend_schema(
+        operation_id="federation_status",
+        summary="Status of the federation, for one model",
+        tags=["federation"],
+        parameters=[MODEL],
+        responses={200: FederationStatusAnswer},
+        examples=examples.FEDERATION_STATUS,
+    )
+    def federation_status(self, request: Request) -> Response:
+        model = self.query.get("model")
+        if model is not None:
+            model_versions.require_known(model)
+        return Response(selectors.federation_status(model))
+
+    @extend_schema(
+        operation_id="list_rounds",
+        summary="Rounds, newest first",
+        tags=["federation"],
+        parameters=[*LIMIT_OFFSET, MODEL],
+        responses={200: RoundsAnswer},
+    )
+    def page(self, request: Request) -> Response:
+        bounds = LimitOffset.from_request(request, allowed=("model",))
+        return Response(selectors.rounds_page(model=self.query.get("model"), limit=bounds.limit, offset=bounds.offset))
+
+
+class CurrentRoundViewSet(FederationViewSet):
+    """What waits for the calling organisation."""
+
+    permission_classes = (IsOperatorOrOrganization,)
+    parameters = {"current": ("model", "wait")}
+
+    @extend_schema(
+        operation_id="current_round",
+        summary="What waits for the calling organization (long poll)",
+        description="Answers at once when an update or a vote of the organization is due, else after `wait` seconds.",
+        tags=["participation"],
+        parameters=[MODEL, _WAIT],
+        responses={200: CurrentRoundAnswer},
+    )
+    def current(self, request: Request) -> Response:
+        org_id, model = organization_of(request), self.query.get("model")
+        wait = whole_number(dict(self.query), "wait", default=0, at_least=0, at_most=MAX_WAIT_SECONDS)
+        return Response(poll(lambda: selectors.current_round_for(org_id, model), due=_is_due, wait=wait))
+
+
+def service_parameters(body: dict[str, Any]) -> dict[str, Any]:
+    """A validated request body under the services' names."""
+    return {_SERVICE_NAMES.get(name, name): value for name, value in body.items()}
+
+
+def _is_due(answer: dict[str, Any]) -> bool:
+    current = answer["round"]
+    awaits_update = current is not None and current["status"] == "in_progress" and not current["submitted"]
+    return awaits_update or bool(answer["proposals"])

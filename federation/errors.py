@@ -1,0 +1,180 @@
+"""What organisations, rounds and submissions refuse, each with its own code."""
+
+from __future__ import annotations
+
+from flxdr.core.errors import Conflict, Forbidden, Invalid, Malformed, Missing
+
+
+class OrganizationMissing(Missing):
+    code = "organization_not_found"
+    title = "Unknown organization"
+
+
+class RegistrationInvalid(Invalid):
+    code = "invalid_registration"
+    title = "Invalid registration"
+
+
+class RegistrationConflict(Conflict):
+    """The name is taken by a registration with other data."""
+
+    code = "registration_conflict"
+    title = "Registered with other data"
+
+
+class EnrolmentRefused(Forbidden):
+    """An enrolment token that is unknown, used, expired, or another organisation's."""
+
+    code = "enrolment_token_refused"
+    title = "Enrolment token refused"
+
+
+class OrganizationStateConflict(Conflict):
+    code = "organization_state"
+    title = "Not possible in the organization's state"
+
+
+class OrganizationInactive(Forbidden):
+    code = "organization_inactive"
+    title = "Organization is not active"
+
+
+class NotYourOrganization(Forbidden):
+    code = "not_your_organization"
+    title = "Another organization's data"
+
+
+class RoundMissing(Missing):
+    code = "round_not_found"
+    title = "Unknown round"
+
+
+class RoundParametersInvalid(Invalid):
+    code = "invalid_round_parameters"
+    title = "Invalid round parameters"
+
+
+class RoundOpen(Conflict):
+    """The model has a round that has not ended yet."""
+
+    code = "round_open"
+    title = "A round of this model is open"
+
+
+class WrongRoundNumber(Conflict):
+    code = "wrong_round_number"
+    title = "Not the next round number"
+
+
+class TooFewOrganizations(Conflict):
+    """The minimum cannot be reached with the organisations that would take part."""
+
+    code = "too_few_organizations"
+    title = "Too few organizations"
+
+
+class IncompatibleProtection(Conflict):
+    code = "incompatible_protection"
+    title = "Protection and aggregation do not go together"
+
+
+class PrivacyRequired(Conflict):
+    """The coordinator requires a privacy mechanism and none is declared."""
+
+    code = "privacy_required"
+    title = "Privacy mechanism required"
+
+
+class RoundClosed(Conflict):
+    code = "round_closed"
+    title = "The round takes no submissions"
+
+
+class RoundStateConflict(Conflict):
+    code = "round_state"
+    title = "Not possible in the round's state"
+
+
+class CampaignMissing(Missing):
+    code = "campaign_not_found"
+    title = "Unknown campaign"
+
+
+class CampaignRunning(Conflict):
+    code = "campaign_running"
+    title = "A campaign of this model is running"
+
+
+class CampaignStateConflict(Conflict):
+    code = "campaign_state"
+    title = "Not possible in the campaign's state"
+
+
+class ModelMissing(Missing):
+    code = "model_not_found"
+    title = "Unknown model"
+
+
+class SubmissionMissing(Missing):
+    code = "submission_not_found"
+    title = "No such submission"
+
+
+class NotAParticipant(Forbidden):
+    code = "not_a_participant"
+    title = "Not a participant of the round"
+
+
+class AlreadySubmitted(Conflict):
+    """The organisation submitted other bytes in this round before."""
+
+    code = "already_submitted"
+    title = "Already submitted"
+
+
+class StatementMalformed(Malformed):
+    code = "malformed_statement"
+    title = "Malformed submission statement"
+
+
+class StatementMismatch(Invalid):
+    """The signed statement speaks of another round, organisation or body."""
+
+    code = "statement_mismatch"
+    title = "The statement does not match the submission"
+
+
+class SignatureRequired(Forbidden):
+    code = "signature_required"
+    title = "Signature required"
+
+
+class UnknownKey(Invalid):
+    """The statement names a key that is not the organisation's proven key."""
+
+    code = "unknown_key"
+    title = "Unknown signing key"
+
+
+class SamplesInvalid(Invalid):
+    code = "invalid_samples"
+    title = "Sample count out of bounds"
+
+
+class MetricsInvalid(Invalid):
+    code = "invalid_metrics"
+    title = "Invalid metrics"
+
+
+class PrivacyMismatch(Invalid):
+    """The declared privacy parameters are not the round's."""
+
+    code = "privacy_mismatch"
+    title = "Not the round's privacy parameters"
+
+
+class SubmissionDamaged(Conflict):
+    """A stored update whose bytes are not those that were accepted."""
+
+    code = "submission_damaged"
+    title = "Stored submission damaged"

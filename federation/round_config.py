@@ -1,0 +1,135 @@
+"""A round's configuration: one canonical document, fixed when the round starts.
+
+Its SHA-256 (`config_hash`) is what every message of the round is bound to. Pure: the coordinator writes it, agents read
+it back from the bytes that they were served and recompute the hash themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flxdr.core import canonical
+from flxdr.core.clock import format_timestamp, parse_timestamp
+from flxdr.core.errors import Malformed
+
+VERSION = 1
+PPM = 1_000_000
+
+
+class RoundConfigMalformed(Malformed):
+    """Bytes that are no round configuration of this version."""
+
+    code = "malformed_round_config"
+    title = "Malformed round configuration"
+
+
+@dataclass(frozen=True)
+class LocalTraining:
+    """How organisations train between receiving the parent and submitting; rates and factors in millionths."""
+
+    epochs: int
+    batch_size: int
+    learning_rate_ppm: int
+    proximal_ppm: int
+    normaliser_hash: str | None = None
+
+    @property
+    def learning_rate(self) -> float:
+        return self.learning_rate_ppm / PPM
+
+    @property
+    def proximal_mu(self) -> float:
+        return self.proximal_ppm / PPM
+
+
+@dataclass(frozen=True)
+class RoundConfig:
+    """What a round fixed at its start.
+
+    `model_schema` is None while the model has none yet (its first accepted submission fixes it); `parent_hash` is None
+    for a model that starts from zero. `clip_norm_ppm` bounds the L2 norm of an update in millionths of model units (0:
+    no bound beside `max_abs`, the bound of every value). `n_max` is the number of updates that the round can take.
+    """
+
+    chain_id: str
+    round_id: str
+    round_number: int
+    model_name: str
+    model_schema: tuple[tuple[str, tuple[int, ...]], ...] | None
+    parent_hash: str | None
+    parent_version: int
+    aggregation_method: str
+    aggregation_params: Mapping[str, int | str]
+    weighting: str
+    protection: str
+    frac_bits: int
+    max_abs: int
+    clip_norm_ppm: int
+    n_max: int
+    privacy: Mapping[str, Any]
+    local: LocalTraining
+    participants: tuple[str, ...]
+    min_orgs: int
+    deadline: datetime
+
+    def encode(self) -> bytes:
+        """The canonical bytes of the configuration."""
+        schema = self.model_schema
+        return canonical.encode(
+            {
+                "v": VERSION,
+                "chain_id": self.chain_id,
+                "round_id": self.round_id,
+                "round_number": self.round_number,
+                "model_name": self.model_name,
+                "model_schema": None
+                if schema is None
+                else [{"name": name, "shape": list(shape)} for name, shape in schema],
+                "parent_hash": self.parent_hash,
+                "parent_version": self.parent_version,
+                "aggregation_method": self.aggregation_method,
+                "aggregation_params": dict(self.aggregation_params),
+                "weighting": self.weighting,
+                "protection": self.protection,
+                "frac_bits": self.frac_bits,
+                "max_abs": self.max_abs,
+                "clip_norm_ppm": self.clip_norm_ppm,
+                "n_max": self.n_max,
+                "privacy": dict(self.privacy),
+                "local": vars(self.local),
+                "participants": sorted(self.participants),
+                "min_orgs": self.min_orgs,
+                "deadline": format_timestamp(self.deadline),
+            }
+        )
+
+    @property
+    def config_hash(self) -> str:
+        return canonical.digest(self.encode())
+
+    @classmethod
+    def decode(cls, data: bytes) -> RoundConfig:
+        """Read a configuration back.
+
+        Raises:
+            Malformed: not canonical, another version, or a field that is missing, unknown or of another type.
+        """
+        fields = canonical.decode(data)
+        if not isinstance(fields, dict) or fields.pop("v", None) != VERSION:
+            raise RoundConfigMalformed("no round configuration of this version", expected=f"v = {VERSION}")
+        try:
+            schema = fields.pop("model_schema")
+            return cls(
+                model_schema=None
+                if schema is None
+                else tuple((tensor["name"], tuple(tensor["shape"])) for tensor in schema),
+                local=LocalTraining(**fields.pop("local")),
+                participants=tuple(fields.pop("participants")),
+                deadline=parse_timestamp(fields.pop("deadline")),
+                **fields,
+            )
+        except (KeyError, TypeError) as error:
+            raise RoundConfigMalformed(f"the round configuration does not have the expected fields: {error}") from error

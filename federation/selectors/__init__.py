@@ -1,0 +1,25 @@
+"""Reads of the federation; every query is bounded."""
+
+from federation.selectors.organizations import eligible_organizations, organizations_page, signing_keys
+from federation.selectors.participation import current_round_for, own_submission
+from federation.selectors.rounds import campaign_detail, round_by_id, round_started, round_status, rounds_page
+from federation.selectors.status import federation_status
+from federation.selectors.versions import model_by_hash, models_page, parent_version, released_version
+
+__all__ = [
+    "campaign_detail",
+    "current_round_for",
+    "eligible_organizations",
+    "federation_status",
+    "model_by_hash",
+    "models_page",
+    "organizations_page",
+    "own_submission",
+    "parent_version",
+    "released_version",
+    "round_by_id",
+    "round_started",
+    "round_status",
+    "rounds_page",
+    "signing_keys",
+]

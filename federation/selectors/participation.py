@@ -1,0 +1,97 @@
+"""What one organisation asks: what waits for me, and was my update counted."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from django.db.models import Case, Exists, IntegerField, OuterRef, Value, When
+
+import ledger.selectors
+from federation.errors import SubmissionMissing
+from federation.models import ModelVersion, Submission, TrainingRound
+from federation.round_config import RoundConfig
+from federation.selectors.rounds import round_by_id
+from flxdr.core.clock import format_timestamp
+from ledger.chain import merkle
+from ledger.chain.block import SubmissionEntry, submission_leaves
+from ledger.documents import head_document, proposal_documents
+
+
+def current_round_for(org_id: str, model: str | None = None) -> dict[str, Any]:
+    """What waits for an organisation: its open round, the proposals that await its vote, and the chain's head.
+
+    Of several open rounds (of several models) the oldest that awaits its update comes first.
+    """
+    return {
+        "round": _open_round(org_id, model),
+        "proposals": proposal_documents(ledger.selectors.proposals_for(org_id)),
+        "head": head_document(),
+    }
+
+
+def own_submission(org_id: str, round_id: str) -> dict[str, Any]:
+    """An organisation's submission and, once its round has proposed a model, the proof that the block covers it.
+
+    Raises:
+        RoundMissing, SubmissionMissing
+    """
+    training_round = round_by_id(round_id)
+    rows = training_round.submissions.select_related("organization").order_by("organization__org_id")
+    submissions = list(rows.defer("statement", "signature", "metrics"))
+    index = next((i for i, row in enumerate(submissions) if row.organization.org_id == org_id), None)
+    if index is None:
+        raise SubmissionMissing(f"{org_id} has no submission in {round_id}")
+    own = submissions[index]
+    return {
+        "gradient_id": own.gradient_id,
+        "round_id": round_id,
+        "submission_digest": own.wire_digest,
+        "samples": own.samples,
+        "received_at": format_timestamp(own.received_at),
+    } | _inclusion(training_round, submissions, index)
+
+
+def _open_round(org_id: str, model: str | None) -> dict[str, Any] | None:
+    submitted = Exists(Submission.objects.filter(training_round=OuterRef("pk"), organization__org_id=org_id))
+    rounds = TrainingRound.objects.filter(
+        status__in=TrainingRound.OPEN, participants__organization__org_id=org_id
+    ).annotate(
+        submitted=submitted,
+        waits=Case(
+            When(submitted=False, status=TrainingRound.Status.IN_PROGRESS, then=Value(0)),
+            default=Value(1),
+            output_field=IntegerField(),
+        ),
+    )
+    if model is not None:
+        rounds = rounds.filter(model_name=model)
+    current = rounds.order_by("waits", "id").first()
+    if current is None:
+        return None
+    config = bytes(current.config)
+    return {
+        "round_id": current.round_id,
+        "round_number": current.number,
+        "model_name": current.model_name,
+        "status": current.status,
+        "config": base64.b64encode(config).decode(),
+        "config_hash": current.config_hash,
+        "parent_hash": RoundConfig.decode(config).parent_hash,
+        "deadline": format_timestamp(current.deadline),
+        "submitted": current.submitted,
+    }
+
+
+def _inclusion(training_round: TrainingRound, submissions: list[Submission], index: int) -> dict[str, Any]:
+    if not ModelVersion.objects.filter(training_round=training_round).exists():
+        return {"leaf_index": None, "tree_size": None, "proof": None, "submissions_root": None}
+    leaves = submission_leaves(
+        SubmissionEntry(row.organization.org_id, row.wire_digest, row.samples) for row in submissions
+    )
+    return {
+        "leaf_index": index,
+        "tree_size": len(leaves),
+        "proof": [node.hex() for node in merkle.inclusion_proof(leaves, index)],
+        "submissions_root": merkle.root(leaves).hex(),
+    }

@@ -1,0 +1,125 @@
+"""Rounds and campaigns, as the API and the pages show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from federation.errors import CampaignMissing, RoundMissing
+from federation.models import Campaign, Participant, TrainingRound
+from flxdr.core.clock import format_timestamp
+
+Status = TrainingRound.Status
+PHASES = {
+    Status.IN_PROGRESS: "collection",
+    Status.AGGREGATING: "aggregation",
+    Status.VERIFYING: "verification",
+    Status.COMPLETED: "completed",
+    Status.FAILED: "failed",
+}
+NOT_SUBMITTED = (Participant.Status.EXPECTED, Participant.Status.MISSED)
+
+
+def round_by_id(round_id: str) -> TrainingRound:
+    """One round.
+
+    Raises:
+        RoundMissing: there is none of that id.
+    """
+    training_round = TrainingRound.objects.filter(round_id=round_id).first()
+    if training_round is None:
+        raise RoundMissing(f"no round {round_id[:80]!r}")
+    return training_round
+
+
+def round_started(training_round: TrainingRound) -> dict[str, Any]:
+    """The answer to a start."""
+    participants = training_round.participants.order_by("organization__org_id")
+    return {
+        "round_id": training_round.round_id,
+        "round_number": training_round.number,
+        "status": training_round.status,
+        "participants": list(participants.values_list("organization__org_id", flat=True)),
+        "started_at": format_timestamp(training_round.started_at),
+        "model_name": training_round.model_name,
+        "config_hash": training_round.config_hash,
+        "deadline": format_timestamp(training_round.deadline),
+    }
+
+
+def round_status(training_round: TrainingRound) -> dict[str, Any]:
+    """Where a round stands: the guide's fields, and what explains them.
+
+    `convergence_metric` is the L2 norm of the aggregated update in model units, null before the aggregation.
+    `unprotected` counts submissions that declared no privacy mechanism, `unsigned` those without a signature.
+    """
+    rows = list(training_round.participants.values_list("organization__org_id", "status"))
+    missing = sorted(org_id for org_id, status in rows if status in NOT_SUBMITTED)
+    submissions = list(training_round.submissions.values_list("privacy__mechanism", "key_id"))
+    return {
+        "round_id": training_round.round_id,
+        "status": training_round.status,
+        "orgs_submitted": len(rows) - len(missing),
+        "orgs_expected": len(rows),
+        "phase": PHASES[Status(training_round.status)],
+        "convergence_metric": training_round.convergence_metric,
+        "round_number": training_round.number,
+        "model_name": training_round.model_name,
+        "min_orgs": training_round.min_orgs,
+        "missing": missing,
+        "unprotected": sum(mechanism == "none" for mechanism, _ in submissions),
+        "unsigned": sum(not key_id for _, key_id in submissions),
+        "metrics": training_round.metrics,
+        "deadline": format_timestamp(training_round.deadline),
+        "finished_at": format_timestamp(training_round.finished_at) if training_round.finished_at else None,
+        "failure_code": training_round.failure_code,
+        "failure_reason": training_round.failure_reason,
+    }
+
+
+def rounds_page(model: str | None = None, *, limit: int, offset: int) -> dict[str, Any]:
+    """Rounds, newest first."""
+    rows = TrainingRound.objects.order_by("-id")
+    if model is not None:
+        rows = rows.filter(model_name=model)
+    return {
+        "rounds": [
+            {
+                "round_id": training_round.round_id,
+                "round_number": training_round.number,
+                "model_name": training_round.model_name,
+                "status": training_round.status,
+                "aggregation_method": training_round.aggregation_method,
+                "started_at": format_timestamp(training_round.started_at),
+                "finished_at": format_timestamp(training_round.finished_at) if training_round.finished_at else None,
+                "failure_code": training_round.failure_code,
+                "failure_reason": training_round.failure_reason,
+            }
+            for training_round in rows.defer("config")[offset : offset + limit]
+        ],
+        "total": rows.count(),
+        "limit": limit,
+        "offset": offset,
+    }
+
+
+def campaign_detail(campaign_id: int) -> dict[str, Any]:
+    """A campaign and its rounds.
+
+    Raises:
+        CampaignMissing: there is none of that id.
+    """
+    campaign = Campaign.objects.filter(pk=campaign_id).first()
+    if campaign is None:
+        raise CampaignMissing(f"no campaign {campaign_id}")
+    rows = list(campaign.rounds.order_by("id").values_list("round_id", "status"))
+    return {
+        "id": campaign.pk,
+        "model_name": campaign.model_name,
+        "status": campaign.status,
+        "rounds_total": campaign.rounds_total,
+        "rounds_completed": sum(status == Status.COMPLETED for _, status in rows),
+        "stop_reason": campaign.stop_reason,
+        "created_at": format_timestamp(campaign.created_at),
+        "finished_at": format_timestamp(campaign.finished_at) if campaign.finished_at else None,
+        "rounds": [round_id for round_id, _ in rows],
+    }

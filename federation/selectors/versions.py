@@ -1,0 +1,67 @@
+"""Model versions: the newest one, one by its hash, the list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+
+from federation.errors import ModelMissing
+from federation.models import ModelVersion
+from flxdr.core.clock import format_timestamp
+
+Status = ModelVersion.Status
+PUBLIC = (Status.INITIAL, Status.RELEASED)
+
+
+def parent_version(model_name: str) -> ModelVersion | None:
+    """What the next round of the model starts from: its newest release, else its initial version."""
+    return ModelVersion.objects.filter(model_name=model_name, status__in=PUBLIC).order_by("-version").first()
+
+
+def released_version(model_name: str) -> ModelVersion | None:
+    """The model's newest release."""
+    return ModelVersion.objects.filter(model_name=model_name, status=Status.RELEASED).order_by("-version").first()
+
+
+def model_by_hash(model_hash: str, viewer: str | None = None) -> ModelVersion:
+    """The newest version with that hash that `viewer` may see.
+
+    Args:
+        viewer: an organisation, which sees candidates and refused models of its own rounds only; None for an operator.
+
+    Raises:
+        ModelMissing: no such version for this viewer.
+    """
+    versions = ModelVersion.objects.filter(model_hash=model_hash)
+    if viewer is not None:
+        took_part = Q(training_round__participants__organization__org_id=viewer)
+        versions = versions.filter(Q(status__in=PUBLIC) | took_part)
+    version = versions.order_by("-id").first()
+    if version is None:
+        raise ModelMissing(f"no model with the hash {model_hash[:80]!r}", expected="the hash of a released model")
+    return version
+
+
+def models_page(model: str | None = None, *, limit: int, offset: int) -> dict[str, Any]:
+    """Model versions, newest first."""
+    rows = ModelVersion.objects.order_by("-id")
+    if model is not None:
+        rows = rows.filter(model_name=model)
+    return {
+        "models": [
+            {
+                "model_name": version.model_name,
+                "version": version.version,
+                "model_hash": version.model_hash,
+                "parent_hash": version.parent_hash or None,
+                "status": version.status,
+                "block_height": version.block_height,
+                "created_at": format_timestamp(version.created_at),
+            }
+            for version in rows[offset : offset + limit]
+        ],
+        "total": rows.count(),
+        "limit": limit,
+        "offset": offset,
+    }

@@ -1,0 +1,38 @@
+"""Who an organisation is, as the platform's authentication asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db.models import Q
+
+from federation import selectors
+from federation.models import Organization
+from flxdr.core.clock import Clock, SystemClock
+from flxdr.core.keys import PublicKey
+
+SEEN_RESOLUTION = timedelta(seconds=60)
+
+
+class OrganizationDirectory:
+    """The platform's `Directory` over the federation's organisations."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+
+    def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
+        """The proven keys of an organisation; empty for unknown, key-less and unproven ones."""
+        return selectors.signing_keys(org_id)
+
+    def is_active(self, org_id: str) -> bool:
+        return Organization.objects.filter(org_id=org_id, status=Organization.Status.ACTIVE).exists()
+
+    def is_suspended(self, org_id: str) -> bool:
+        return Organization.objects.filter(org_id=org_id, status=Organization.Status.SUSPENDED).exists()
+
+    def touch(self, org_id: str) -> None:
+        """Note that the organisation was seen; at most one write a minute."""
+        now = self._clock.now()
+        stale = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - SEEN_RESOLUTION)
+        Organization.objects.filter(stale, org_id=org_id).update(last_seen_at=now)

@@ -1,0 +1,303 @@
+"""The life of a round: start, end of the collection, failure.
+
+`in_progress -> aggregating -> verifying -> completed`, and `failed` from any of the first three. The step from
+`aggregating` is in `aggregation`, the one from `verifying` in `release`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+import ledger.selectors
+from federation import selectors
+from federation.errors import RoundMissing, RoundOpen, RoundStateConflict, WrongRoundNumber
+from federation.models import Campaign, ModelVersion, Participant, TrainingRound
+from federation.round_config import RoundConfig
+from federation.services import model_versions, reputation, round_setup
+from federation.services.queue import AGGREGATE_ROUND, enqueue
+from federation.services.transitions import COORDINATOR, Status, move
+from flxdr.core.clock import Clock
+from flxdr.platform.audit import record_event
+from ledger.services.locking import lock_chain
+from ledger.services.proposals import withdraw
+from models_ml.codec import ModelSchema
+from models_ml.fixed_point import FRAC_BITS, MAX_UPDATE
+from privacy.services import budget
+
+
+def start_round(
+    *,
+    actor: str,
+    model_name: str | None = None,
+    round_number: int | None = None,
+    aggregation_method: str | None = None,
+    aggregation_params: Mapping[str, Any] | None = None,
+    min_orgs: int | None = None,
+    protection: str | None = None,
+    weighting: str | None = None,
+    local: Mapping[str, int] | None = None,
+    timeout: int | None = None,
+    campaign: Campaign | None = None,
+    clock: Clock,
+) -> TrainingRound:
+    """Start the next round of a model and fix everything about it; what is not given comes from the settings.
+
+    Args:
+        actor: who starts it.
+        round_number: must be the next one, when given.
+        min_orgs: updates that the round needs; raised to what the aggregation can stand.
+        timeout: seconds until the collection ends.
+
+    Raises:
+        ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, IncompatibleProtection, PrivacyRequired,
+        RoundParametersInvalid, MethodInvalid, BudgetExhausted
+    """
+    model_name = model_name or settings.FLXDR.default_model
+    model_versions.require_known(model_name)
+    seconds = round_setup.bounded(
+        settings.FLXDR.federation_timeout if timeout is None else timeout, 1, round_setup.MAX_TIMEOUT, field="timeout"
+    )
+    chosen = round_setup.aggregation(model_name, aggregation_method, aggregation_params)
+    with transaction.atomic():
+        number = _next_number(model_name, round_number)
+        organizations = selectors.eligible_organizations()
+        needed = round_setup.minimum_of(min_orgs, chosen, organizations)
+        parent = model_versions.ensure_parent(model_name=model_name, clock=clock)
+        schema = ModelSchema.from_json(parent.schema) if parent else None
+        mechanism = round_setup.privacy_mechanism()
+        config = RoundConfig(
+            chain_id=ledger.selectors.chain_id(),
+            round_id=f"round-{number}-{secrets.token_hex(6)}",
+            round_number=number,
+            model_name=model_name,
+            model_schema=tuple((tensor.name, tensor.shape) for tensor in schema.tensors) if schema else None,
+            parent_hash=parent.model_hash if parent else None,
+            parent_version=parent.version if parent else 0,
+            aggregation_method=chosen.method,
+            aggregation_params=chosen.params,
+            weighting=round_setup.weighting_of(model_name, weighting),
+            protection=round_setup.protection_of(protection, chosen, len(organizations)),
+            frac_bits=FRAC_BITS,
+            max_abs=MAX_UPDATE,
+            clip_norm_ppm=round_setup.clip_norm_ppm(mechanism),
+            n_max=len(organizations),
+            privacy=mechanism,
+            local=round_setup.local_training(model_name, chosen, local),
+            participants=tuple(organization.org_id for organization in organizations),
+            min_orgs=needed,
+            deadline=clock.now() + timedelta(seconds=seconds),
+        )
+        training_round = _create(config, campaign, clock)
+        Participant.objects.bulk_create(
+            Participant(training_round=training_round, organization=organization) for organization in organizations
+        )
+        budget.reserve(org_ids=config.participants, round_id=config.round_id, mechanism=mechanism, clock=clock)
+        record_event(
+            kind="round.started",
+            actor=actor,
+            subject=config.round_id,
+            data={
+                "model": model_name,
+                "number": number,
+                "config_hash": config.config_hash,
+                "participants": list(config.participants),
+                "min_orgs": needed,
+            },
+            clock=clock,
+        )
+        return training_round
+
+
+def close_collection(*, round_id: str, clock: Clock, actor: str = COORDINATOR) -> bool:
+    """End the collection if it is due: everybody has submitted, or the deadline has passed.
+
+    At the deadline the round goes on with at least its minimum of updates and at most `FL_MAX_ORG_FAILURE_RATE` of the
+    organisations missing; else it fails and says who was missing.
+
+    Returns:
+        Whether this call ended the collection.
+    """
+    with transaction.atomic():
+        training_round = TrainingRound.objects.select_for_update().filter(round_id=round_id).first()
+        if training_round is None or training_round.status != Status.IN_PROGRESS:
+            return False
+        expected, missing = _attendance(training_round)
+        now = clock.now()
+        if missing and now < training_round.deadline:
+            return False
+        failure = _insufficient(training_round, expected, missing)
+        if failure is not None:
+            code, reason = failure
+            return fail_round(
+                round_id=round_id, code=code, reason=reason, sources=(Status.IN_PROGRESS,), actor=actor, clock=clock
+            )
+        reason = "the deadline has passed" if missing else "every participant has submitted"
+        closed = move(
+            round_id=round_id,
+            source=Status.IN_PROGRESS,
+            target=Status.AGGREGATING,
+            actor=actor,
+            reason=reason,
+            clock=clock,
+            closed_at=now,
+        )
+        if closed:
+            reputation.note_missed(training_round)
+            enqueue(AGGREGATE_ROUND, round_id=round_id)
+        return closed
+
+
+def fail_round(
+    *,
+    round_id: str,
+    code: str,
+    reason: str,
+    clock: Clock,
+    actor: str = COORDINATOR,
+    sources: Sequence[Status] = TrainingRound.OPEN,
+    token: str | None = None,
+) -> bool:
+    """End an open round without a model, and the campaign that it belongs to.
+
+    Args:
+        code: machine-readable reason.
+        sources: the statuses from which it may fail.
+        token: of the claim by which the caller holds the round, if it does.
+
+    Returns:
+        Whether this call ended it.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        for source in sources:
+            fields: dict[str, Any] = {"failure_code": code, "failure_reason": reason, "finished_at": now}
+            if source == Status.IN_PROGRESS:
+                fields["closed_at"] = now
+            if move(
+                round_id=round_id,
+                source=source,
+                target=Status.FAILED,
+                actor=actor,
+                reason=f"{code}: {reason}",
+                token=token,
+                clock=clock,
+                **fields,
+            ):
+                _after_failure(round_id, source, f"{code}: {reason}", clock)
+                return True
+        return False
+
+
+def abort_round(*, round_id: str, actor: str, reason: str, clock: Clock) -> TrainingRound:
+    """Stop an open round on an operator's word; a model that is before the organisations is withdrawn.
+
+    Raises:
+        RoundMissing: there is no such round.
+        RoundStateConflict: it has ended.
+    """
+    with transaction.atomic():
+        lock_chain()
+        candidate = ModelVersion.objects.filter(
+            training_round__round_id=round_id, status=ModelVersion.Status.CANDIDATE
+        ).first()
+        aborted = fail_round(round_id=round_id, code="aborted", reason=reason, actor=actor, clock=clock)
+        training_round = TrainingRound.objects.filter(round_id=round_id).first()
+        if training_round is None:
+            raise RoundMissing(f"no round {round_id!r}")
+        if not aborted:
+            raise RoundStateConflict(f"the round is {training_round.status}", expected="a round that has not ended")
+        if candidate is not None and candidate.proposal_id is not None:
+            withdraw(proposal_id=candidate.proposal_id, actor=actor, reason=f"aborted: {reason}", clock=clock)
+        return training_round
+
+
+def _next_number(model_name: str, requested: int | None) -> int:
+    rounds = TrainingRound.objects.filter(model_name=model_name)
+    open_round = rounds.filter(status__in=TrainingRound.OPEN).first()
+    if open_round is not None:
+        raise RoundOpen(
+            f"{open_round.round_id} of {model_name} is {open_round.status}",
+            action="Wait until it has ended, or abort it.",
+            round_id=open_round.round_id,
+        )
+    number: int = (rounds.aggregate(last=Max("number"))["last"] or 0) + 1
+    if requested is not None and requested != number:
+        raise WrongRoundNumber(
+            f"round {requested} of {model_name} is not the next one", expected=str(number), next_round_number=number
+        )
+    return number
+
+
+def _create(config: RoundConfig, campaign: Campaign | None, clock: Clock) -> TrainingRound:
+    try:
+        with transaction.atomic():
+            return TrainingRound.objects.create(
+                round_id=config.round_id,
+                number=config.round_number,
+                model_name=config.model_name,
+                config=config.encode(),
+                config_hash=config.config_hash,
+                aggregation_method=config.aggregation_method,
+                protection=config.protection,
+                min_orgs=config.min_orgs,
+                deadline=config.deadline,
+                started_at=clock.now(),
+                campaign=campaign,
+            )
+    except IntegrityError as error:
+        raise RoundOpen(f"another round of {config.model_name} was started at this moment") from error
+
+
+def _attendance(training_round: TrainingRound) -> tuple[int, list[str]]:
+    """How many were expected, and the names of those whose update is not there."""
+    rows = list(training_round.participants.values_list("organization__org_id", "status"))
+    return len(rows), sorted(org_id for org_id, status in rows if status == Participant.Status.EXPECTED)
+
+
+def _insufficient(training_round: TrainingRound, expected: int, missing: Sequence[str]) -> tuple[str, str] | None:
+    """Code and reason for which a collection that ends now must fail, if it must."""
+    submitted = expected - len(missing)
+    absent = f"missing: {', '.join(missing)}"
+    if submitted < training_round.min_orgs:
+        return (
+            "too_few_submissions",
+            f"{submitted} of {expected} organizations submitted, {training_round.min_orgs} are needed; {absent}",
+        )
+    limit = Fraction(str(settings.FLXDR.max_org_failure_rate))
+    if len(missing) > limit * expected:
+        return (
+            "failure_rate_exceeded",
+            f"{len(missing)} of {expected} organizations are missing, at most {float(limit):.0%} may be; {absent}",
+        )
+    return None
+
+
+def _after_failure(round_id: str, source: Status, reason: str, clock: Clock) -> None:
+    training_round = TrainingRound.objects.get(round_id=round_id)
+    if source == Status.IN_PROGRESS:
+        reputation.note_missed(training_round)
+    ModelVersion.objects.filter(training_round=training_round, status=ModelVersion.Status.CANDIDATE).update(
+        status=ModelVersion.Status.REFUSED
+    )
+    if training_round.campaign_id is not None:
+        _stop_campaign(training_round.campaign_id, f"round {training_round.number}: {reason}", clock)
+
+
+def _stop_campaign(campaign_id: int, reason: str, clock: Clock) -> None:
+    running = Campaign.objects.filter(pk=campaign_id, status=Campaign.Status.RUNNING)
+    if running.update(status=Campaign.Status.STOPPED, stop_reason=reason, finished_at=clock.now()) == 1:
+        record_event(
+            kind="campaign.stopped",
+            actor=COORDINATOR,
+            subject=f"campaign {campaign_id}",
+            data={"reason": reason},
+            clock=clock,
+        )

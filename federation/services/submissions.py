@@ -1,0 +1,181 @@
+"""Accepting updates: every check before anything is stored, every retry answered alike."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import transaction
+
+from federation.errors import (
+    AlreadySubmitted,
+    NotAParticipant,
+    NotYourOrganization,
+    OrganizationInactive,
+    OrganizationMissing,
+    RoundClosed,
+    RoundMissing,
+)
+from federation.models import Organization, Participant, Submission, TrainingRound
+from federation.protection import registry as protections
+from federation.round_config import RoundConfig
+from federation.services import model_versions, rounds, submission_checks, update_values
+from federation.services.received import ReceivedUpdate
+from flxdr.core.clock import Clock
+from flxdr.platform.audit import record_event
+from flxdr.platform.storage.blobs import blobs
+from models_ml import codec
+from models_ml.codec import Int32, ModelSchema
+
+Delta = dict[str, Int32]
+
+
+def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tuple[Submission, bool]:
+    """Check an update and take it into its round; the last one ends the collection.
+
+    The same bytes again give the same submission, even after the round went on. Nothing of a refused submission is
+    stored.
+
+    Args:
+        principal_org: the organisation that the caller proved to be.
+
+    Returns:
+        The submission, and whether this call created it.
+
+    Raises:
+        NotYourOrganization, OrganizationInactive, RoundMissing, NotAParticipant, AlreadySubmitted, RoundClosed,
+        StatementMalformed, StatementMismatch, SignatureRequired, UnknownKey, SignatureInvalid, SamplesInvalid,
+        MetricsInvalid, PrivacyRequired, PrivacyMismatch, SchemaMismatch, UpdateInvalid
+    """
+    organization = _require_organization(principal_org, received.org_id)
+    training_round = TrainingRound.objects.filter(round_id=received.round_id).first()
+    if training_round is None:
+        raise RoundMissing(f"no round {received.round_id[:80]!r}")
+    if not training_round.participants.filter(organization=organization).exists():
+        raise NotAParticipant(
+            f"{organization} is no participant of {training_round}",
+            action="An organization takes part from the first round after its admission.",
+        )
+    existing = _existing(training_round, organization, received.wire_digest)
+    if existing is not None:
+        return existing, False
+    _require_open(training_round, clock)
+
+    config = RoundConfig.decode(bytes(training_round.config))
+    keyed = organization.key_status == Organization.KeyStatus.PROVEN
+    signed = submission_checks.check_statement(received, config, training_round.config_hash, keyed=keyed)
+    submission = Submission(
+        gradient_id=f"grad-{secrets.token_hex(8)}",
+        training_round=training_round,
+        organization=organization,
+        wire_digest=received.wire_digest,
+        kind=received.kind,
+        samples=submission_checks.check_samples(received.samples, config),
+        metrics=submission_checks.check_metrics(received.metrics),
+        privacy=submission_checks.check_privacy(received.privacy, config),
+        statement=signed.statement,
+        signature=signed.signature,
+        key_id=signed.key_id,
+    )
+    delta = _delta(received, config)
+    norm = update_values.checked_norm(delta, submission.privacy, config)
+    return _store(submission=submission, delta=delta, norm=norm, body=received.body, config=config, clock=clock)
+
+
+def _require_organization(principal_org: str, claimed: str) -> Organization:
+    if principal_org != claimed:
+        raise NotYourOrganization(
+            f"{principal_org} cannot submit for {claimed[:80]!r}", expected=f"org_id = {principal_org!r}"
+        )
+    organization = Organization.objects.filter(org_id=principal_org).first()
+    if organization is None:
+        raise OrganizationMissing(f"no organization {principal_org!r}", action="Register it first.")
+    if organization.status != Organization.Status.ACTIVE:
+        raise OrganizationInactive(f"{principal_org} is {organization.status}", action="Ask the operator.")
+    return organization
+
+
+def _existing(training_round: TrainingRound, organization: Organization, wire_digest: str) -> Submission | None:
+    existing = training_round.submissions.filter(organization=organization).first()
+    if existing is not None and existing.wire_digest != wire_digest:
+        raise AlreadySubmitted(
+            f"{organization} submitted other bytes in {training_round} before",
+            expected=f"a body with SHA-256 {existing.wire_digest}, or none",
+            gradient_id=existing.gradient_id,
+        )
+    return existing
+
+
+def _require_open(training_round: TrainingRound, clock: Clock) -> None:
+    if training_round.status != TrainingRound.Status.IN_PROGRESS:
+        raise RoundClosed(
+            f"{training_round} is {training_round.status}",
+            action="Wait for the next round.",
+            round_status=training_round.status,
+        )
+    if clock.now() >= training_round.deadline:
+        raise RoundClosed(f"the deadline of {training_round} has passed", action="Wait for the next round.")
+
+
+def _delta(received: ReceivedUpdate, config: RoundConfig) -> Delta:
+    parent = model_versions.parent_of(config)
+    if parent is None:
+        return update_values.delta_of(received, None, None)
+    return update_values.delta_of(received, ModelSchema.from_json(parent.schema), model_versions.load(parent))
+
+
+def _store(
+    *, submission: Submission, delta: Delta, norm: float, body: bytes, config: RoundConfig, clock: Clock
+) -> tuple[Submission, bool]:
+    """Write the files, then the row, then end the collection if it was the last one."""
+    with transaction.atomic():
+        training_round = TrainingRound.objects.select_for_update().get(pk=submission.training_round_id)
+        existing = _existing(training_round, submission.organization, submission.wire_digest)
+        if existing is not None:
+            return existing, False
+        _require_open(training_round, clock)
+        _fix_schema(config, delta, clock)
+        now = clock.now()
+        update = protections.get(config.protection).seal(delta)
+        submission.update_digest = blobs().put(update)
+        if submission.update_digest != submission.wire_digest:
+            blobs().put(body)
+        submission.received_at = now
+        submission.save(force_insert=True)
+        training_round.participants.filter(organization=submission.organization).update(
+            status=Participant.Status.SUBMITTED, update_norm=norm
+        )
+        Organization.objects.filter(pk=submission.organization_id).update(last_update_at=now, last_seen_at=now)
+        _record(submission, config, clock)
+        rounds.close_collection(round_id=training_round.round_id, clock=clock)
+        return submission, True
+
+
+def _fix_schema(config: RoundConfig, delta: Delta, clock: Clock) -> None:
+    """The first accepted submission of a model without a schema fixes it; the round is locked meanwhile.
+
+    Raises:
+        SchemaMismatch: another submission fixed another one since this one was checked.
+    """
+    if config.model_schema is not None:
+        return
+    schema = codec.schema_of(delta)
+    initial = model_versions.store_initial(
+        model_name=config.model_name, tensors=model_versions.zeros(schema), clock=clock
+    )
+    codec.check_schema(delta, ModelSchema.from_json(initial.schema))
+
+
+def _record(submission: Submission, config: RoundConfig, clock: Clock) -> None:
+    record_event(
+        kind="submission.accepted",
+        actor=submission.organization.org_id,
+        subject=config.round_id,
+        data={
+            "gradient_id": submission.gradient_id,
+            "wire_digest": submission.wire_digest,
+            "samples": submission.samples,
+            "signed": bool(submission.signature),
+            "privacy": submission.privacy.get("mechanism"),
+        },
+        clock=clock,
+    )

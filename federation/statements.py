@@ -1,0 +1,155 @@
+"""What organisations sign besides blocks: registrations and submissions.
+
+Both sides build the same canonical bytes from the same facts; nobody parses a statement to learn something that it did
+not already know. Signatures are over the DSSE pre-authentication encoding of these bytes. Pure: the agent builds, the
+coordinator compares.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from federation.errors import MetricsInvalid, StatementMalformed
+from flxdr.core import canonical
+from flxdr.core.keys import PrivateKey, PublicKey
+from ledger.chain.dsse import pae
+
+REGISTRATION_TYPE = "application/vnd.flxdr.registration+json"
+SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
+VERSION = 1
+PPM = 1_000_000
+MAX_METRIC = 1e9
+
+
+def registration(*, org_id: str, org_name: str, key_id: str, chain_id: str) -> bytes:
+    """Canonical bytes by which an organisation proves that it holds the key it registers."""
+    return canonical.encode(
+        {"v": VERSION, "org_id": org_id, "org_name": org_name, "key_id": key_id, "chain_id": chain_id}
+    )
+
+
+def submission(
+    *,
+    chain_id: str,
+    round_id: str,
+    config_hash: str,
+    org: str,
+    parent_hash: str | None,
+    kind: str,
+    samples: int,
+    privacy: Mapping[str, Any],
+    wire_digest: str,
+    metrics: Mapping[str, float],
+) -> bytes:
+    """Canonical bytes that bind an update's body (by its SHA-256, `wire_digest`) to one round of one chain.
+
+    Metrics are rounded to millionths (`metrics_ppm`), because canonical bytes hold no floats.
+    """
+    return canonical.encode(
+        {
+            "v": VERSION,
+            "chain_id": chain_id,
+            "round_id": round_id,
+            "config_hash": config_hash,
+            "org": org,
+            "parent_hash": parent_hash,
+            "kind": kind,
+            "samples": samples,
+            "privacy": dict(privacy),
+            "wire_digest": wire_digest,
+            "metrics": metrics_ppm(metrics),
+        }
+    )
+
+
+def metrics_ppm(metrics: Mapping[str, float]) -> dict[str, int]:
+    """Metrics in millionths, rounded to the nearest (ties to even).
+
+    Raises:
+        MetricsInvalid: a value that is not finite or beyond +-1e9.
+    """
+    scaled: dict[str, int] = {}
+    for name, value in metrics.items():
+        if not math.isfinite(value) or abs(value) > MAX_METRIC:
+            raise MetricsInvalid(f"metric {name!r} is {value}", expected="a finite number within +-1e9")
+        scaled[name] = round(value * PPM)
+    return scaled
+
+
+def sign(key: PrivateKey, statement_type: str, statement: bytes) -> bytes:
+    """Sign a statement (DSSE pre-authentication encoding)."""
+    return key.sign(pae(statement_type, statement))
+
+
+def verify(key: PublicKey, statement_type: str, statement: bytes, signature: bytes) -> None:
+    """Check a statement's signature.
+
+    Raises:
+        SignatureInvalid: it does not verify under `key`.
+    """
+    key.verify(signature, pae(statement_type, statement))
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A submission statement with the signature that came with it; no signature from organisations without a key."""
+
+    statement: bytes
+    key_id: str | None = None
+    signature: bytes | None = None
+
+    def compact(self) -> str:
+        """The value of the `Submission-Statement` header: `statement[.key_id.signature]`, base64url without padding."""
+        if self.key_id is None or self.signature is None:
+            return _to_base64url(self.statement)
+        return f"{_to_base64url(self.statement)}.{self.key_id}.{_to_base64url(self.signature)}"
+
+    @classmethod
+    def from_compact(cls, text: str) -> Envelope:
+        """Read a `Submission-Statement` header.
+
+        Raises:
+            StatementMalformed: not one or three parts, or not base64url.
+        """
+        parts = text.strip().split(".")
+        if len(parts) == 1:
+            return cls(_from_base64url(parts[0]))
+        if len(parts) != 3:
+            raise StatementMalformed(
+                f"the header has {len(parts)} parts",
+                expected="base64url(statement), or base64url(statement).key_id.base64url(signature)",
+            )
+        return cls(_from_base64url(parts[0]), parts[1], _from_base64url(parts[2]))
+
+    def fields(self) -> dict[str, Any]:
+        """The statement as an object.
+
+        Raises:
+            StatementMalformed: not a canonical object.
+        """
+        try:
+            fields = canonical.decode(self.statement)
+        except canonical.NotCanonical as error:
+            raise StatementMalformed(f"the statement is not canonical: {error.detail}") from error
+        if not isinstance(fields, dict):
+            raise StatementMalformed("the statement is no object")
+        return fields
+
+
+def _to_base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _from_base64url(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise StatementMalformed("a part of the header is not base64url") from error
+    if _to_base64url(data) != text:
+        raise StatementMalformed("a part of the header is base64url in another spelling", expected="no padding")
+    return data

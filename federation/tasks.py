@@ -1,0 +1,36 @@
+"""The federation's tasks: ids in, one service call, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+
+from federation.services import aggregation, campaigns
+from federation.services import reconcile as reconciliation
+from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND
+from flxdr.core.clock import SystemClock
+
+RECONCILE = "federation.tasks.reconcile"
+
+
+@shared_task(name=AGGREGATE_ROUND)
+def aggregate_round(round_id: str) -> None:
+    aggregation.aggregate_round(round_id=round_id, clock=SystemClock())
+
+
+@shared_task(name=ADVANCE_CAMPAIGN)
+def advance_campaign(campaign_id: int) -> None:
+    campaigns.advance_campaign(campaign_id=campaign_id, clock=SystemClock())
+
+
+@shared_task(name=RECONCILE)
+def reconcile() -> None:
+    reconciliation.reconcile(clock=SystemClock())
+
+
+@worker_ready.connect
+def reconcile_at_start(**_: Any) -> None:
+    """A worker that comes up first looks for what its predecessor left."""
+    reconcile.delay()

@@ -1,0 +1,145 @@
+"""System checks of the configuration: errors stop the boot, warnings name what is only good enough for development.
+
+Single values are read and refused by `flxdr.env` (E001, E002) before Django starts; here is what needs more than one
+value or Django itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import structlog
+from django.apps.config import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register, run_checks
+from django.core.checks import Warning as CheckWarning
+
+from flxdr.core.errors import Misconfigured
+from flxdr.core.keys import Algorithm, PrivateKey
+from flxdr.env import Env
+from flxdr.platform.configuration import variables_of
+from flxdr.platform.identity import check_public_half
+
+SHORTEST_SECRET = 32
+GUIDE_PLACEHOLDERS = {"your-secure-key-here"}
+_log = structlog.get_logger("flxdr.boot")
+
+
+@register(Tags.security)
+def check_secrets(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Production needs secrets of its own; development says which ones it made up."""
+    env: Env = settings.FLXDR
+    return list(_production_secrets(env) if env.is_production else _development_notes(env))
+
+
+def _production_secrets(env: Env) -> Iterator[CheckMessage]:
+    for number, name, value in (("E010", "SECRET_KEY", env.secret_key), ("E011", "API_HMAC_KEY", env.api_hmac_key)):
+        if value is None:
+            yield Error(f"{name} is not set, and FL_ENV=production.", hint=_generate(name), id=f"flxdr.{number}")
+        elif value in GUIDE_PLACEHOLDERS or len(value) < SHORTEST_SECRET or len(set(value)) < 10:
+            yield Error(
+                f"{name} is a placeholder or can be guessed (allowed: at least {SHORTEST_SECRET} random characters).",
+                hint=_generate(name),
+                id=f"flxdr.{number}",
+            )
+    if env.pqc_sk_b64 is None:
+        yield Error(
+            "PQC_SK_B64 is not set, and FL_ENV=production: the coordinator's key must be kept by the operator.",
+            hint="Run `manage.py generate_keys` (with FL_ENV=development) and set its output.",
+            id="flxdr.E012",
+        )
+    if not env.allowed_hosts:
+        yield Error(
+            "FL_ALLOWED_HOSTS is not set, and FL_ENV=production.",
+            hint="Set it to the host names under which the coordinator is reached, such as fl.example.org.",
+            id="flxdr.E013",
+        )
+
+
+def _generate(name: str) -> str:
+    command = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+    return f"export {name}=$({command}), or put it in a file and set {name}_FILE."
+
+
+def _development_notes(env: Env) -> Iterator[CheckMessage]:
+    yield CheckWarning(
+        "FL_ENV=development: every program on this machine may operate the federation without a token, and anyone who "
+        "reaches the port may register.",
+        hint="Set FL_ENV=production for anything but a trial.",
+        id="flxdr.W010",
+    )
+    made = [name for name, value in (("SECRET_KEY", env.secret_key), ("PQC_SK_B64", env.pqc_sk_b64)) if not value]
+    if made:
+        yield CheckWarning(
+            f"{' and '.join(made)}: not set, so development secrets in {env.data_dir / 'keys'} are used.",
+            hint="Production refuses to start without secrets of its own.",
+            id="flxdr.W011",
+        )
+
+
+@register(Tags.security)
+def check_coordinator_key(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """`PQC_PK_B64` must be the public half of `PQC_SK_B64`."""
+    env: Env = settings.FLXDR
+    if env.pqc_pk_b64 is None:
+        return []
+    if env.pqc_sk_b64 is None:
+        return [Error("PQC_PK_B64 is set without PQC_SK_B64.", hint="Set both, or neither.", id="flxdr.E014")]
+    try:
+        check_public_half(PrivateKey(Algorithm.ML_DSA_65, env.pqc_sk_b64), env.pqc_pk_b64)
+    except Misconfigured as error:
+        return [Error(error.detail, hint=f"Expected: {error.expected}. {error.action or ''}".strip(), id="flxdr.E014")]
+    return []
+
+
+@register()
+def check_telemetry(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A telemetry sink needs its address and its client."""
+    env: Env = settings.FLXDR
+    if env.telemetry_backend == "roma" and not (env.roma_mq_url and env.roma_mq_token):
+        return [Error("TELEMETRY_BACKEND=roma needs ROMA_MQ_URL and ROMA_MQ_TOKEN.", id="flxdr.E020")]
+    if env.telemetry_backend == "kafka" and find_spec("confluent_kafka") is None:
+        return [
+            Error(
+                "TELEMETRY_BACKEND=kafka needs the package confluent-kafka, which is not installed.",
+                hint="Install confluent-kafka, or set TELEMETRY_BACKEND=local.",
+                id="flxdr.E021",
+            )
+        ]
+    return []
+
+
+@register()
+def check_unknown_variables(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A misspelt variable would silently leave its default in force."""
+    known = {declared.name for declared in variables_of(Env).values()}
+    known |= {f"{declared.name}_FILE" for declared in variables_of(Env).values() if declared.secret}
+    return [
+        CheckWarning(
+            f"{name} is set and unknown.",
+            hint="".join(f"Did you mean {match}?" for match in difflib.get_close_matches(name, known, n=1)) or None,
+            id="flxdr.W001",
+        )
+        for name in sorted(os.environ)
+        if name.startswith(("FL_", "JARVIS_", "PQC_", "TELEMETRY_", "ROMA_")) and name not in known
+    ]
+
+
+def refuse_to_boot_misconfigured() -> None:
+    """Run the checks where Django's commands do not: in the web process and in the workers.
+
+    Raises:
+        Misconfigured: naming every error.
+    """
+    errors = []
+    for message in run_checks():
+        if message.is_serious():
+            errors.append(str(message))
+        else:
+            _log.warning(message.msg, check=message.id, hint=message.hint)
+    if errors:
+        raise Misconfigured("the configuration is refused:\n" + "\n".join(errors))

@@ -1,0 +1,339 @@
+"""Every environment variable of the coordinator, read once.
+
+`docs/settings.md` is written from this file by `manage.py settings_doc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from flxdr.core.keys import SEED_BYTES
+from flxdr.platform.configuration import (
+    InvalidEnvironment,
+    Problem,
+    base64_bytes,
+    boolean,
+    choice,
+    fraction,
+    integer,
+    matching,
+    path,
+    read,
+    real,
+    text,
+    url,
+    variable,
+    words,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEVELOPMENT = "development"
+PRODUCTION = "production"
+
+SITE = "Site"
+PRIVACY = "Privacy"
+AGGREGATION = "Aggregation"
+TRAINING = "Training"
+LEDGER = "Blockchain ledger"
+FEDERATION = "Federation"
+SECRETS = "Keys and secrets"
+TELEMETRY = "Telemetry"
+NETWORK = "Network"
+STATE = "State and services"
+
+
+@dataclass(frozen=True)
+class Env:
+    """The coordinator's configuration. Attributes are the variables in lower case, without the prefix `FL_`."""
+
+    env: str = variable(
+        "FL_ENV",
+        choice(DEVELOPMENT, PRODUCTION),
+        DEVELOPMENT,
+        "`development` opens registration and lets the machine's own user operate without a token; `production` "
+        "refuses to start without real secrets",
+        group=SITE,
+    )
+    allowed_hosts: tuple[str, ...] | None = variable(
+        "FL_ALLOWED_HOSTS",
+        words(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\]", "host names, separated by commas"),
+        {DEVELOPMENT: "localhost,127.0.0.1,[::1]", PRODUCTION: ""},
+        "host names under which the site answers; required in production",
+        group=SITE,
+    )
+    backend_port: int = variable(
+        "BACKEND_PORT", integer(1, 65535), "8000", "port on which `manage.py up` serves", group=SITE
+    )
+    backend_host: str = variable(
+        "BACKEND_HOST",
+        matching(r"[A-Za-z0-9.:-]+", "an address"),
+        "127.0.0.1",
+        "address on which `manage.py up` serves; `0.0.0.0` opens it to the network",
+        group=SITE,
+    )
+    log_level: str = variable(
+        "FL_LOG_LEVEL",
+        choice("DEBUG", "INFO", "WARNING", "ERROR"),
+        "INFO",
+        "DEBUG adds submissions and aggregation steps, INFO shows rounds and registrations, ERROR only failures",
+        group=SITE,
+    )
+
+    privacy_epsilon: float = variable(
+        "FL_PRIVACY_EPSILON",
+        real(above=0, at_most=1000),
+        "1.0",
+        "total differential-privacy budget (lower is stronger)",
+        group=PRIVACY,
+    )
+    privacy_delta: float = variable(
+        "FL_PRIVACY_DELTA", real(above=0, below=1), "1e-5", "failure probability of the guarantee", group=PRIVACY
+    )
+    privacy_clipping_norm: float = variable(
+        "FL_PRIVACY_CLIPPING_NORM", real(above=0, at_most=1e6), "1.0", "L2 clipping threshold", group=PRIVACY
+    )
+    privacy_mode: str = variable(
+        "FL_PRIVACY_MODE",
+        choice("none", "organization", "record"),
+        {DEVELOPMENT: "none", PRODUCTION: "record"},
+        "what the noise of a round protects: nothing, an organisation's whole update, or single records",
+        group=PRIVACY,
+    )
+    privacy_calibration: str = variable(
+        "FL_PRIVACY_CALIBRATION",
+        choice("analytic", "classic"),
+        "analytic",
+        "how the noise is calibrated: Balle & Wang 2018, or sqrt(2 ln(1.25/delta))/epsilon",
+        group=PRIVACY,
+    )
+    privacy_required: bool = variable(
+        "FL_PRIVACY_REQUIRED",
+        boolean(),
+        {DEVELOPMENT: "false", PRODUCTION: "true"},
+        "refuse updates that declare no privacy mechanism",
+        group=PRIVACY,
+    )
+    protection: str = variable(
+        "FL_PROTECTION", choice("plain"), "plain", "how updates are protected on their way", group=PRIVACY
+    )
+
+    aggregation_method: str = variable(
+        "FL_AGGREGATION_METHOD",
+        choice("FedAvg", "FedProx", "RobustAggregator"),
+        "FedProx",
+        "aggregation of a round that names none",
+        group=AGGREGATION,
+    )
+    aggregation_robust_method: str = variable(
+        "FL_AGGREGATION_ROBUST_METHOD",
+        choice("median", "trimmed_mean", "krum"),
+        "trimmed_mean",
+        "what `RobustAggregator` runs",
+        group=AGGREGATION,
+    )
+    proximal_parameter: float = variable(
+        "FL_PROXIMAL_PARAMETER", real(at_least=0, at_most=1), "0.01", "lambda of FedProx", group=AGGREGATION
+    )
+
+    training_rounds: int = variable(
+        "FL_TRAINING_ROUNDS", integer(1, 100_000), "10", "rounds of a campaign", group=TRAINING
+    )
+    batch_size: int = variable(
+        "FL_BATCH_SIZE", integer(1, 1_000_000), "32", "local batch size of an organisation", group=TRAINING
+    )
+    learning_rate: float = variable(
+        "FL_LEARNING_RATE", real(above=0, at_most=100), "0.01", "local learning rate", group=TRAINING
+    )
+    default_model: str = variable(
+        "FL_DEFAULT_MODEL",
+        matching(r"[a-z0-9][a-z0-9-]{0,63}", "a model's name: lower-case letters, digits and dashes"),
+        "global",
+        "model of a round or status request that names none",
+        group=TRAINING,
+    )
+
+    blockchain_db_path: Path | None = variable(  # noqa: RUF009 - it makes a field
+        "FL_BLOCKCHAIN_DB_PATH",
+        path(),
+        "",
+        "SQLite database with the ledger; unset: `fl_blockchain.db` in `FL_DATA_DIR`. Not used with `DATABASE_URL`",
+        group=LEDGER,
+    )
+    blockchain_verification_method: str = variable(
+        "FL_BLOCKCHAIN_VERIFICATION_METHOD",
+        choice("multisig", "operator"),
+        "multisig",
+        "who approves a block: a quorum of organisations, or the operator. Read once, at genesis",
+        group=LEDGER,
+    )
+    blockchain_quorum: Fraction = variable(  # noqa: RUF009 - it makes a field
+        "FL_BLOCKCHAIN_QUORUM",
+        fraction(),
+        "2/3",
+        "more than this fraction of the voters must approve. Read once, at genesis",
+        group=LEDGER,
+    )
+    blockchain_quorum_min: int = variable(
+        "FL_BLOCKCHAIN_QUORUM_MIN",
+        integer(1, 1000),
+        "2",
+        "organisations that must approve at least. Read once, at genesis",
+        group=LEDGER,
+    )
+    approval_timeout: int = variable(
+        "FL_APPROVAL_TIMEOUT", integer(1, 30 * 86400), "300", "seconds until a proposal lapses", group=LEDGER
+    )
+
+    federation_timeout: int = variable(
+        "FL_FEDERATION_TIMEOUT",
+        integer(1, 30 * 86400),
+        "600",
+        "seconds until a round's collection ends",
+        group=FEDERATION,
+    )
+    max_org_failure_rate: float = variable(
+        "FL_MAX_ORG_FAILURE_RATE",
+        real(at_least=0, at_most=1),
+        "0.3",
+        "share of a round's organisations that may miss it",
+        group=FEDERATION,
+    )
+    max_submission_bytes: int = variable(
+        "FL_MAX_SUBMISSION_BYTES",
+        integer(1024, 16 * 2**30),
+        str(256 * 2**20),
+        "largest accepted body of a submission",
+        group=FEDERATION,
+    )
+
+    secret_key: str | None = variable(
+        "SECRET_KEY",
+        text(),
+        "",
+        "Django's secret for sessions; required in production. In development one is made in `FL_DATA_DIR/keys`",
+        group=SECRETS,
+        secret=True,
+    )
+    api_hmac_key: str | None = variable(
+        "API_HMAC_KEY",
+        text(),
+        "",
+        "shared secret of HS256 tokens; required in production. Unset: such tokens are refused",
+        group=SECRETS,
+        secret=True,
+    )
+    pqc_sk_b64: bytes | None = variable(
+        "PQC_SK_B64",
+        base64_bytes(SEED_BYTES),
+        "",
+        "the coordinator's ML-DSA-65 key: base64 of its 32-byte seed. Unset: made once in `FL_DATA_DIR/keys`",
+        group=SECRETS,
+        secret=True,
+    )
+    pqc_pk_b64: bytes | None = variable(
+        "PQC_PK_B64",
+        base64_bytes(),
+        "",
+        "the public half: base64 of the DER SubjectPublicKeyInfo; must belong to `PQC_SK_B64`",
+        group=SECRETS,
+        secret=True,
+    )
+
+    telemetry_backend: str = variable(
+        "TELEMETRY_BACKEND",
+        choice("local", "kafka", "roma"),
+        "local",
+        "where telemetry events go: files under `FL_DATA_DIR/telemetry`, Kafka, or Huawei ROMA MQ. The guide prints "
+        "`kafka`; the default here needs no broker",
+        group=TELEMETRY,
+    )
+    telemetry_kafka_brokers: tuple[str, ...] = variable(
+        "TELEMETRY_KAFKA_BROKERS",
+        words(r"[A-Za-z0-9._-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "`host:port`, separated by commas"),
+        "localhost:9092",
+        "Kafka bootstrap brokers, for `TELEMETRY_BACKEND=kafka`",
+        group=TELEMETRY,
+    )
+    roma_mq_url: str | None = variable(
+        "ROMA_MQ_URL", url("https", "http"), "", "address for `TELEMETRY_BACKEND=roma`", group=TELEMETRY
+    )
+    roma_mq_token: str | None = variable(
+        "ROMA_MQ_TOKEN", text(), "", "bearer token for `TELEMETRY_BACKEND=roma`", group=TELEMETRY, secret=True
+    )
+
+    dev_allowed_origins: tuple[str, ...] | None = variable(
+        "DEV_ALLOWED_ORIGINS",
+        words(
+            r"https?://[A-Za-z0-9.-]+(:\d{1,5})?",
+            "origins such as http://localhost:5173, as a quoted list or separated by commas",
+        ),
+        {DEVELOPMENT: "['http://localhost:5173']", PRODUCTION: ""},
+        "origins of browser applications that may call the API",
+        group=NETWORK,
+    )
+    mtls_required: bool = variable(
+        "JARVIS_MTLS_REQUIRED",
+        boolean(),
+        "false",
+        "refuse API requests without a client certificate that gunicorn's own TLS socket verified",
+        group=NETWORK,
+    )
+    mtls_allowed_fingerprints: tuple[str, ...] | None = variable(
+        "JARVIS_MTLS_ALLOWED_FINGERPRINTS",
+        words(r"(sha256:)?[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}", "SHA-256 fingerprints in hex, separated by commas"),
+        "",
+        "certificates that are let in; unset: every one that the socket's authority signed",
+        group=NETWORK,
+    )
+    behind_proxy: bool = variable(
+        "FL_BEHIND_PROXY",
+        boolean(),
+        "false",
+        "take the scheme from `X-Forwarded-Proto`; only behind a proxy that overwrites this header",
+        group=NETWORK,
+    )
+
+    data_dir: Path = variable(  # noqa: RUF009 - it makes a field
+        "FL_DATA_DIR", path(), str(BASE_DIR / "var"), "state: database, keys, files, queue, logs", group=STATE
+    )
+    database_url: str | None = variable(
+        "DATABASE_URL",
+        url("postgres", "postgresql"),
+        "",
+        "PostgreSQL instead of SQLite",
+        group=STATE,
+        secret=True,
+    )
+    redis_url: str | None = variable(
+        "REDIS_URL",
+        url("redis", "rediss"),
+        "",
+        "Redis as the task queue instead of files under `FL_DATA_DIR/broker`",
+        group=STATE,
+        secret=True,
+    )
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == PRODUCTION
+
+    @property
+    def database_path(self) -> Path:
+        """Where the SQLite database is."""
+        return self.blockchain_db_path or self.data_dir / "fl_blockchain.db"
+
+
+def load(environ: Mapping[str, str]) -> Env:
+    """Read all variables.
+
+    Raises:
+        InvalidEnvironment: naming each bad variable, its value, and what is allowed.
+    """
+    mode = environ.get("FL_ENV", "").strip() or DEVELOPMENT
+    if mode not in (DEVELOPMENT, PRODUCTION):
+        message = f"FL_ENV: {mode!r} is not allowed. Allowed: {DEVELOPMENT} | {PRODUCTION}."
+        raise InvalidEnvironment([Problem("flxdr.E001", "FL_ENV", message)])
+    return read(Env, environ, mode=mode)

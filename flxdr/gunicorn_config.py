@@ -1,0 +1,30 @@
+"""How gunicorn serves the coordinator; `manage.py up` and the container image both use it."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from flxdr.supervisor import die_with_parent
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+worker_class = "gthread"
+workers = 2
+threads = 32  # an agent's long poll holds a thread for up to 25 s
+timeout = 60  # of the worker's heartbeat, which a waiting thread does not delay
+graceful_timeout = 5  # an agent that loses its long poll asks again
+keepalive = 30
+# A self-signed ML-DSA-65 token and a signed submission statement are headers of 5 to 8 KB each.
+limit_request_field_size = 16_380
+limit_request_line = 4_094
+control_socket_disable = True
+errorlog = "-"
+loglevel = "warning"
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """A worker must not outlive its killed master: it would keep the port."""
+    die_with_parent(server.pid, signal.SIGKILL)

@@ -1,0 +1,77 @@
+"""`manage.py train`: run a campaign and watch it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from federation import selectors
+from federation.services import campaigns
+from flxdr.core.clock import SystemClock
+from flxdr.core.errors import FlxdrError
+
+LOOK_EVERY = 0.5  # seconds
+
+
+class Command(BaseCommand):
+    help = (
+        "Start a campaign and follow it to its end. The rounds themselves are run by the worker and the organisations."
+    )
+
+    def __init__(self, *args: Any, pause: Callable[[float], object] = time.sleep, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pause = pause
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--model", help="which model to train (FL_DEFAULT_MODEL)")
+        parser.add_argument("--rounds", type=int, help="rounds to complete (FL_TRAINING_ROUNDS)")
+
+    def handle(self, *, model: str | None, rounds: int | None, **_: Any) -> None:
+        try:
+            campaign = campaigns.start_campaign(
+                actor="command:train", model_name=model, rounds=rounds, clock=SystemClock()
+            )
+        except FlxdrError as error:
+            raise CommandError(str(error)) from error
+        try:
+            ended = self._follow(campaign.pk)
+        except KeyboardInterrupt:
+            raise CommandError(f"campaign {campaign.pk} goes on; abort it in the admin") from None
+        if ended["status"] != "completed":
+            raise CommandError(
+                f"campaign {campaign.pk} stopped after {ended['rounds_completed']} of {ended['rounds_total']} rounds: "
+                f"{ended['stop_reason']}"
+            )
+        status = selectors.federation_status(campaign.model_name)
+        self.stdout.write(
+            f"Campaign {campaign.pk}: {ended['rounds_total']} rounds of {campaign.model_name} completed, "
+            f"{status['global_model_version']} {status['global_model_hash']}"
+        )
+
+    def _follow(self, campaign_id: int) -> dict[str, Any]:
+        """Show the campaign's progress until it has ended; its last state."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            bar = progress.add_task(f"campaign {campaign_id}")
+            while True:
+                state = selectors.campaign_detail(campaign_id)
+                description = _description(state)
+                progress.update(
+                    bar, total=state["rounds_total"], completed=state["rounds_completed"], description=description
+                )
+                if state["status"] != "running":
+                    return state
+                self._pause(LOOK_EVERY)
+
+
+def _description(state: dict[str, Any]) -> str:
+    if not state["rounds"]:
+        return str(state["model_name"])
+    newest = selectors.round_status(selectors.round_by_id(state["rounds"][-1]))
+    submitted = f"{newest['orgs_submitted']}/{newest['orgs_expected']} submitted"
+    return f"{state['model_name']} round {newest['round_number']}: {newest['phase']}, {submitted}"

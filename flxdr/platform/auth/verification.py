@@ -1,0 +1,101 @@
+"""From a bearer token to a principal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from flxdr.core.clock import Clock, SystemClock
+from flxdr.platform.auth import directory, tokens
+from flxdr.platform.auth.principal import Principal
+from flxdr.platform.errors import OrganizationNotActive, OrganizationSuspended, TokenReplayed, UnknownOrganization
+from flxdr.platform.identity import coordinator_key
+from flxdr.platform.models import UsedToken
+
+_SYSTEM_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True)
+class VerifiedToken:
+    """A token that holds. `single_use` ones are good for one write."""
+
+    principal: Principal
+    issuer: str
+    jti: str
+    expires_at: datetime
+    single_use: bool
+
+
+def verify_pqc_token(token: str, *, clock: Clock = _SYSTEM_CLOCK) -> Principal:
+    """Who a bearer token speaks for.
+
+    Raises:
+        TokenInvalid, TokenExpired, UnknownOrganization: 401.
+        OrganizationSuspended, OrganizationNotActive: 403.
+    """
+    return verified(token, clock=clock).principal
+
+
+def verified(token: str, *, clock: Clock = _SYSTEM_CLOCK) -> VerifiedToken:
+    """Verify a token under the keys of its claimed issuer, each with its own algorithm whatever the header says.
+
+    The coordinator's keys are its ML-DSA-65 key and, where it is set, `API_HMAC_KEY` for HS256. An organisation is
+    known by the keys whose possession it proved; its standing is looked at only after the signature holds.
+    """
+    issuer = tokens.read_issuer(token)
+    keys: list[tokens.VerificationKey]
+    if issuer == tokens.COORDINATOR:
+        keys = [coordinator_key().public]
+        if settings.FLXDR.api_hmac_key:
+            keys.append(tokens.HmacKey(settings.FLXDR.api_hmac_key))
+    else:
+        keys = list(directory.current().signing_keys(issuer))
+        if not keys:
+            raise UnknownOrganization(
+                f"no organisation {issuer!r} with a proven key is registered",
+                action="Register with a key and its proof, or use a token that the operator issued.",
+            )
+    claims = tokens.verify(token, keys, now=clock.now())
+    if claims.role == tokens.OPERATOR:
+        principal = Principal("operator", claims.subject)
+    else:
+        require_standing(claims.subject)
+        principal = Principal("organization", claims.subject)
+    return VerifiedToken(principal, claims.issuer, claims.jti, claims.expires_at, claims.is_short_lived)
+
+
+def require_standing(org_id: str) -> None:
+    """Refuse organisations that are suspended, pending or unknown.
+
+    Raises:
+        OrganizationSuspended, OrganizationNotActive
+    """
+    organizations = directory.current()
+    if organizations.is_suspended(org_id):
+        raise OrganizationSuspended(f"{org_id} is suspended", action="Ask the operator why.")
+    if not organizations.is_active(org_id):
+        raise OrganizationNotActive(
+            f"{org_id} is not an active organisation", action="Wait for the operator's approval, or register."
+        )
+
+
+def spend(token: VerifiedToken) -> None:
+    """Use up a single-use token.
+
+    Raises:
+        TokenReplayed: it was used before, here or in another process.
+    """
+    if not token.single_use:
+        return
+    try:
+        with transaction.atomic():
+            UsedToken.objects.create(issuer=token.issuer, jti=token.jti, expires_at=token.expires_at)
+    except IntegrityError as error:
+        raise TokenReplayed(
+            "this token was already used for a write",
+            expected="a token with a fresh `jti` for every write",
+            action="Sign a new token over the same body: a retry of identical bytes is safe.",
+        ) from error

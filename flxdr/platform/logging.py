@@ -1,0 +1,85 @@
+"""Structured logging: one line an event, with the request, round and task it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+_TALKATIVE = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def logging_configuration(*, level: str, file: Path) -> dict[str, Any]:
+    """The `dictConfig` of the site: key=value lines on the console, JSON lines in `file`.
+
+    Args:
+        level: the lowest level that is written.
+        file: opened at the first line, and again after a log rotation moved it.
+    """
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "lines": _formatter(structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])),
+            "json": _formatter(structlog.processors.JSONRenderer(sort_keys=True, default=str)),
+        },
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"},
+            "file": {
+                "class": "logging.handlers.WatchedFileHandler",
+                "filename": str(file),
+                "delay": True,
+                "encoding": "utf-8",
+                "formatter": "json",
+            },
+        },
+        "root": {"handlers": ["console", "file"], "level": level},
+        "loggers": {
+            "django.db.backends": {"level": "INFO"},
+            "django.server": {"handlers": ["console", "file"], "propagate": False},
+            "axes": {"level": "WARNING"},
+            # The beat runs every few seconds: that it did is worth a line only to somebody who debugs it.
+            **({} if level == "DEBUG" else {name: {"level": "WARNING"} for name in _TALKATIVE}),
+        },
+    }
+
+
+def log_to_stdout() -> None:
+    """Move the console's log from standard error to standard output.
+
+    Services do this when they start; a command keeps its standard output for its answer.
+    """
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stdout)
+
+
+def _formatter(renderer: Processor) -> dict[str, Any]:
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": _SHARED,
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    }

@@ -1,0 +1,55 @@
+"""Rows of the platform: spent tokens, the audit trail, the telemetry outbox."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class UsedToken(models.Model):
+    """A single-use token that was presented for a write; kept until it would have expired anyway."""
+
+    issuer = models.CharField(max_length=64)
+    jti = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("issuer", "jti"), name="token_used_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.issuer} {self.jti}"
+
+
+class AuditEvent(models.Model):
+    """Who did what to what, and when (append-only)."""
+
+    kind = models.CharField(max_length=64, db_index=True)
+    actor = models.CharField(max_length=80)
+    subject = models.CharField(max_length=128, db_index=True)
+    data = models.JSONField(default=dict, blank=True)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
+class OutboxEvent(models.Model):
+    """A telemetry event that waits for its sink: written with the change it tells of, sent later, at least once."""
+
+    event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="outbox")
+    created_at = models.DateTimeField(db_default=Now())
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=500, blank=True)
+    token = models.CharField(max_length=32, blank=True, help_text="of the process that is sending it")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        indexes = (models.Index(fields=("id",), name="outbox_unsent", condition=models.Q(sent_at__isnull=True)),)
+
+    def __str__(self) -> str:
+        return f"outbox of {self.event}"

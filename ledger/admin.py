@@ -1,0 +1,133 @@
+"""The ledger in the admin: to look at, never to change, for superusers either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+
+from ledger import selectors
+from ledger.models import Approval, Block, Proposal, SignerKey
+
+if TYPE_CHECKING:  # generic in Django's stubs only
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+
+class ReadOnlyAdmin(_ModelAdmin):
+    """No adding, changing or deleting; the chain grows by approvals alone."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class AnsweredAdmin(ReadOnlyAdmin):
+    """Rows with a header that organisations answer to; the list counts the answers in its own query."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        same_header = Approval.objects.filter(block_hash=OuterRef("block_hash")).order_by().values("block_hash")
+        counts = Subquery(same_header.annotate(count=Count("pk")).values("count"))
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(answer_count=Coalesce(counts, 0))
+
+    @admin.display(description="answers", ordering="answer_count")
+    def answer_count(self, row: Any) -> int:
+        return int(row.answer_count)
+
+
+@admin.register(Block)
+class BlockAdmin(AnsweredAdmin):
+    list_display = (
+        "height",
+        "type",
+        "timestamp",
+        "model_name",
+        "model_version",
+        "round_id",
+        "short_hash",
+        "answer_count",
+    )
+    list_filter = ("type", "model_name")
+    search_fields = ("block_hash", "model_hash", "round_id")
+    date_hierarchy = "timestamp"
+    readonly_fields = ("header_text", "signers")
+    exclude = ("header",)
+
+    @admin.display(description="block hash")
+    def short_hash(self, block: Block) -> str:
+        return block.block_hash[:16]
+
+    @admin.display(description="approved by")
+    def signers(self, block: Block) -> str:
+        approvals = selectors.approvals_of([block.block_hash])[block.block_hash]
+        return ", ".join(sorted(approval.org_id for approval in approvals))
+
+    @admin.display(description="header (the bytes that are hashed and signed)")
+    def header_text(self, block: Block) -> str:
+        return bytes(block.header).decode(errors="backslashreplace")
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnlyAdmin):
+    list_display = ("id", "org_id", "verdict", "short_hash", "short_key", "created_at", "reason")
+    list_filter = ("verdict", "org_id")
+    search_fields = ("block_hash", "key_id", "org_id")
+    readonly_fields = ("signature_hex",)
+    exclude = ("signature",)
+
+    @admin.display(description="block hash")
+    def short_hash(self, approval: Approval) -> str:
+        return approval.block_hash[:16]
+
+    @admin.display(description="key")
+    def short_key(self, approval: Approval) -> str:
+        return approval.key_id[:16]
+
+    @admin.display(description="signature")
+    def signature_hex(self, approval: Approval) -> str:
+        return bytes(approval.signature).hex()
+
+
+@admin.register(SignerKey)
+class SignerKeyAdmin(ReadOnlyAdmin):
+    list_display = ("org_id", "org_name", "algorithm", "key_id", "admitted_height", "revoked_height")
+    list_filter = ("algorithm",)
+    search_fields = ("org_id", "org_name", "key_id")
+    exclude = ("spki",)
+
+
+@admin.register(Proposal)
+class ProposalAdmin(AnsweredAdmin):
+    list_display = (
+        "id",
+        "type",
+        "status",
+        "round_id",
+        "org_id",
+        "rule",
+        "threshold",
+        "answer_count",
+        "deadline",
+        "end_reason",
+    )
+    list_filter = ("status", "type", "rule")
+    search_fields = ("round_id", "org_id", "block_hash", "model_hash")
+    readonly_fields = ("votes",)
+    exclude = ("header",)
+
+    @admin.display(description="answers")
+    def votes(self, proposal: Proposal) -> str:
+        answers = selectors.answers_to([proposal]).get(proposal.block_hash or "", [])
+        return ", ".join(f"{answer.org_id}: {answer.verdict}" for answer in answers)

@@ -1,0 +1,130 @@
+"""What the ledger's operations look like, for the API documentation."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import OpenApiExample
+
+_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_PARENT = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
+_BLOCK_HASH = "fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13"
+_PREV_HASH = "a4e624d686e03ed2767c0abd85c14426b0b1157d2ce81d27bb4fe4f6f01d688a"
+_CHAIN_ID = "ef2d127de37b942baad06145e54b0c619a1f22327b2ebbcfbec78f5564afe39d"
+_TIME = "2026-01-15T10:45:00.000000Z"
+
+
+_BLOCK = {
+    "height": 5,
+    "type": "release",
+    "timestamp": _TIME,
+    "block_hash": _BLOCK_HASH,
+    "prev_hash": _PREV_HASH,
+    "prev_cert": _PARENT,
+    "model_hash": _HASH,
+    "signatures": {"coordinator": "c2ln...", "org-alpha": "c2ln...", "org-beta": "c2ln..."},
+    "provenance": {
+        "round_id": "round-5-abc123",
+        "round_number": 5,
+        "model_name": "global",
+        "model_version": "v5",
+        "parent_model_hash": _PARENT,
+        "aggregation_method": "FedProx",
+        "aggregation_params": {"lambda_ppm": 10000},
+        "protection": "plain",
+        "training_orgs": ["org-alpha", "org-beta"],
+        "samples_total": 3072,
+        "submissions_root": _PREV_HASH,
+        "privacy": {"mechanism": "none"},
+        "metrics_ppm": {"accuracy": 940000},
+    },
+    "governance": {"rule": "quorum", "voters": ["org-alpha", "org-beta"], "threshold": 2, "actions": []},
+}
+_HEAD = {"chain_id": _CHAIN_ID, "height": 5, "block_hash": _BLOCK_HASH}
+_PROPOSAL = {
+    "id": 7,
+    "type": "release",
+    "status": "open",
+    "header": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+    "block_hash": _BLOCK_HASH,
+    "height": 6,
+    "model_hash": _HASH,
+    "round_id": "round-6-def456",
+    "org_id": None,
+    "rule": "quorum",
+    "voters": ["org-alpha", "org-beta"],
+    "threshold": 2,
+    "approvals": ["coordinator", "org-alpha"],
+    "rejections": [],
+    "deadline": "2026-01-15T10:50:00.000000Z",
+    "end_reason": None,
+}
+
+
+def _answer(name: str, value: object) -> list[OpenApiExample]:
+    return [OpenApiExample(name, value, response_only=True, status_codes=["200"])]
+
+
+BLOCKS = _answer("newest first", {"blocks": [_BLOCK], "total": 6, "limit": 10, "offset": 0})
+BLOCK = _answer("a release", _BLOCK)
+VERIFIED = _answer(
+    "a valid chain",
+    {
+        "chain_valid": True,
+        "blocks_verified": 6,
+        "last_block_hash": _BLOCK_HASH,
+        "verification_timestamp": "2026-01-15T10:46:00.000000Z",
+        "first_bad": None,
+        "suspect_range": None,
+        "last_good_checkpoint": None,
+        "unanchored": 6,
+        "warnings": [],
+        "covers": {"from": 0, "to": 5, "signatures_from": 0},
+        "stats": {"seconds": 0.004, "blocks_per_s": 1500.0},
+    },
+)
+LINEAGE = _answer(
+    "a model and its parent",
+    {
+        "model_hash": _HASH,
+        "lineage": [
+            {
+                "block_height": 5,
+                "model_hash": _HASH,
+                "model_name": "global",
+                "model_version": "v5",
+                "parent_model_hash": _PARENT,
+                "training_orgs": ["org-alpha", "org-beta"],
+                "round_id": "round-5-abc123",
+                "aggregation_method": "FedProx",
+                "timestamp": _TIME,
+            }
+        ],
+        "total": 5,
+        "limit": 1,
+        "offset": 0,
+    },
+)
+HEAD = _answer("head", _HEAD)
+EXPORT = _answer(
+    "one block",
+    {
+        "head": _HEAD,
+        "records": [
+            {
+                "height": 5,
+                "header": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+                "approvals": [{"org_id": "coordinator", "key_id": _HASH, "signature": "c2ln..."}],
+            }
+        ],
+    },
+)
+PROPOSALS = _answer("one open proposal", {"proposals": [_PROPOSAL], "total": 1, "limit": 50, "offset": 0})
+PROPOSAL = _answer("an open proposal", _PROPOSAL)
+APPROVE = [OpenApiExample("approve", {"key_id": _HASH, "signature": "c2lnbmF0dXJl"}, request_only=True), *PROPOSAL]
+REJECT = [
+    OpenApiExample(
+        "reject",
+        {"key_id": _HASH, "signature": "c2lnbmF0dXJl", "reason": "local validation is 9 points worse than the parent"},
+        request_only=True,
+    ),
+    *PROPOSAL,
+]

@@ -1,0 +1,186 @@
+"""Shapes of the ledger's requests and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ledger.chain.dsse import decode_base64
+
+HASH = r"\A[0-9a-f]{64}\Z"
+
+
+# ML-DSA-65 signatures have 3309 bytes, Ed25519 ones 64.
+SIGNATURE_BYTES = 4096
+
+
+class Base64Field(serializers.CharField):
+    """Bytes in standard padded base64; `max_length` counts the bytes."""
+
+    def to_internal_value(self, data: Any) -> bytes:  # type: ignore[override]
+        return decode_base64(super().to_internal_value(data), self.field_name or "value")
+
+
+class ApproveSerializer(serializers.Serializer[dict[str, Any]]):
+    key_id = serializers.RegexField(HASH, help_text="SHA-256 of the key's SubjectPublicKeyInfo, lower-case hex")
+    signature = Base64Field(
+        max_length=SIGNATURE_BYTES, help_text="DSSE signature over the header, type application/vnd.flxdr.block+json"
+    )
+
+
+class RejectSerializer(serializers.Serializer[dict[str, Any]]):
+    key_id = serializers.RegexField(HASH, help_text="SHA-256 of the key's SubjectPublicKeyInfo, lower-case hex")
+    signature = Base64Field(
+        max_length=SIGNATURE_BYTES,
+        help_text="DSSE signature over the canonical {v, proposal, org, reason}, type "
+        "application/vnd.flxdr.rejection+json",
+    )
+    reason = serializers.CharField(max_length=500, trim_whitespace=False)
+
+
+class BlockProvenanceSerializer(serializers.Serializer[dict[str, Any]]):
+    round_id = serializers.CharField(allow_null=True)
+    round_number = serializers.IntegerField(required=False)
+    model_name = serializers.CharField(required=False)
+    model_version = serializers.CharField(allow_null=True)
+    parent_model_hash = serializers.CharField(required=False, allow_null=True)
+    aggregation_method = serializers.CharField(allow_null=True)
+    aggregation_params = serializers.DictField(required=False)
+    protection = serializers.CharField(required=False)
+    training_orgs = serializers.ListField(child=serializers.CharField())
+    samples_total = serializers.IntegerField(required=False)
+    submissions_root = serializers.CharField(required=False)
+    privacy = serializers.DictField(required=False)
+    metrics_ppm = serializers.DictField(required=False, child=serializers.IntegerField())
+
+
+class GovernanceSerializer(serializers.Serializer[dict[str, Any]]):
+    rule = serializers.ChoiceField(choices=["genesis", "coordinator-only", "operator", "quorum"])
+    voters = serializers.ListField(child=serializers.CharField())
+    threshold = serializers.IntegerField()
+    actions = serializers.ListField(child=serializers.DictField())
+
+
+class BlockSerializer(serializers.Serializer[dict[str, Any]]):
+    height = serializers.IntegerField()
+    type = serializers.ChoiceField(choices=["genesis", "release", "governance"])
+    timestamp = serializers.CharField()
+    block_hash = serializers.CharField()
+    prev_hash = serializers.CharField()
+    prev_cert = serializers.CharField(help_text="hash of the approvals that sealed the block before")
+    model_hash = serializers.CharField(allow_null=True)
+    signatures = serializers.DictField(child=serializers.CharField(), help_text="organisation to base64 signature")
+    provenance = BlockProvenanceSerializer()
+    governance = GovernanceSerializer()
+
+
+class BlockPageSerializer(serializers.Serializer[dict[str, Any]]):
+    blocks = BlockSerializer(many=True)
+    total = serializers.IntegerField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+
+
+class FirstBadSerializer(serializers.Serializer[dict[str, Any]]):
+    height = serializers.IntegerField()
+    code = serializers.CharField()
+    field = serializers.CharField()
+    expected = serializers.CharField()
+    actual = serializers.CharField()
+
+
+class CoversSerializer(serializers.Serializer[dict[str, Any]]):
+    to = serializers.IntegerField(allow_null=True)
+    signatures_from = serializers.IntegerField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {"from": serializers.IntegerField(), **super().get_fields()}
+
+
+class StatsSerializer(serializers.Serializer[dict[str, Any]]):
+    seconds = serializers.FloatField()
+    blocks_per_s = serializers.FloatField()
+
+
+class VerificationSerializer(serializers.Serializer[dict[str, Any]]):
+    chain_valid = serializers.BooleanField()
+    blocks_verified = serializers.IntegerField()
+    last_block_hash = serializers.CharField(allow_null=True)
+    verification_timestamp = serializers.CharField()
+    first_bad = FirstBadSerializer(allow_null=True)
+    suspect_range = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
+    last_good_checkpoint = serializers.DictField(allow_null=True)
+    unanchored = serializers.IntegerField()
+    warnings = serializers.ListField(child=serializers.CharField())
+    covers = CoversSerializer()
+    stats = StatsSerializer()
+
+
+class LineageEntrySerializer(serializers.Serializer[dict[str, Any]]):
+    block_height = serializers.IntegerField()
+    model_hash = serializers.CharField()
+    model_name = serializers.CharField()
+    model_version = serializers.CharField()
+    parent_model_hash = serializers.CharField(allow_null=True)
+    training_orgs = serializers.ListField(child=serializers.CharField())
+    round_id = serializers.CharField()
+    aggregation_method = serializers.CharField()
+    timestamp = serializers.CharField()
+
+
+class LineageSerializer(serializers.Serializer[dict[str, Any]]):
+    model_hash = serializers.CharField()
+    lineage = LineageEntrySerializer(many=True)
+    total = serializers.IntegerField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+
+
+class HeadSerializer(serializers.Serializer[dict[str, Any]]):
+    chain_id = serializers.CharField()
+    height = serializers.IntegerField()
+    block_hash = serializers.CharField()
+
+
+class SignedApprovalSerializer(serializers.Serializer[dict[str, Any]]):
+    org_id = serializers.CharField()
+    key_id = serializers.CharField()
+    signature = serializers.CharField()
+
+
+class RecordSerializer(serializers.Serializer[dict[str, Any]]):
+    height = serializers.IntegerField()
+    header = serializers.CharField(help_text="base64 of the exact bytes that are hashed and signed")
+    approvals = SignedApprovalSerializer(many=True)
+
+
+class ExportSerializer(serializers.Serializer[dict[str, Any]]):
+    head = HeadSerializer()
+    records = RecordSerializer(many=True)
+
+
+class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
+    id = serializers.IntegerField()
+    type = serializers.ChoiceField(choices=["release", "governance"])
+    status = serializers.ChoiceField(choices=["queued", "open", "sealed", "rejected", "expired", "withdrawn"])
+    header = serializers.CharField(allow_null=True)
+    block_hash = serializers.CharField(allow_null=True)
+    height = serializers.IntegerField(allow_null=True)
+    model_hash = serializers.CharField(allow_null=True)
+    round_id = serializers.CharField(allow_null=True)
+    org_id = serializers.CharField(allow_null=True)
+    rule = serializers.CharField(allow_null=True)
+    voters = serializers.ListField(child=serializers.CharField())
+    threshold = serializers.IntegerField(help_text="distinct voters that must approve; of two voters, both")
+    approvals = serializers.ListField(child=serializers.CharField())
+    rejections = serializers.ListField(child=serializers.CharField())
+    deadline = serializers.CharField(allow_null=True)
+    end_reason = serializers.CharField(allow_null=True)
+
+
+class ProposalPageSerializer(serializers.Serializer[dict[str, Any]]):
+    proposals = ProposalSerializer(many=True)
+    total = serializers.IntegerField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()

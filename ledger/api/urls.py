@@ -1,0 +1,41 @@
+"""Routes of the ledger under `/api/fl-blockchain/`; the guide's have names that start with `contract-`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from ledger.api.blocks import BlockViewSet
+from ledger.api.proposals import ProposalViewSet
+
+urlpatterns = [
+    path("blockchain/ledger/blocks", BlockViewSet.as_view({"get": "list"}), name="contract-ledger-blocks"),
+    path(
+        "blockchain/ledger/block/<int:height>",
+        BlockViewSet.as_view({"get": "retrieve"}),
+        name="contract-ledger-block",
+    ),
+    path("blockchain/ledger/verify", BlockViewSet.as_view({"get": "verify"}), name="contract-ledger-verify"),
+    path(
+        "blockchain/provenance/<str:model_hash>",
+        BlockViewSet.as_view({"get": "provenance"}),
+        name="contract-ledger-provenance",
+    ),
+    path("blockchain/ledger/export", BlockViewSet.as_view({"get": "export"}), name="ledger-export"),
+    path("blockchain/head", BlockViewSet.as_view({"get": "head"}), name="ledger-head"),
+    path("blockchain/proposals", ProposalViewSet.as_view({"get": "list"}), name="ledger-proposals"),
+    path(
+        "blockchain/proposals/<int:proposal_id>",
+        ProposalViewSet.as_view({"get": "retrieve"}),
+        name="ledger-proposal",
+    ),
+    path(
+        "blockchain/proposals/<int:proposal_id>/approve",
+        ProposalViewSet.as_view({"post": "approve"}),
+        name="ledger-proposal-approve",
+    ),
+    path(
+        "blockchain/proposals/<int:proposal_id>/reject",
+        ProposalViewSet.as_view({"post": "reject"}),
+        name="ledger-proposal-reject",
+    ),
+]

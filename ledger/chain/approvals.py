@@ -1,0 +1,53 @@
+"""Approvals: who signed a block, and the certificate that binds them into the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flxdr.core import canonical
+from flxdr.core.errors import Malformed
+from ledger.chain.dsse import decode_base64, encode_base64
+
+
+@dataclass(frozen=True, order=True)
+class SignedApproval:
+    """One signature over a block's header; the coordinator signs as `coordinator`."""
+
+    org_id: str
+    key_id: str
+    signature: bytes
+
+    def as_json(self) -> dict[str, str]:
+        return {"org_id": self.org_id, "key_id": self.key_id, "signature": encode_base64(self.signature)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> SignedApproval:
+        """Read the exported form.
+
+        Raises:
+            Malformed: a member is missing or no base64.
+        """
+        try:
+            return cls(
+                str(document["org_id"]), str(document["key_id"]), decode_base64(document["signature"], "signature")
+            )
+        except (KeyError, TypeError) as error:
+            raise Malformed(
+                f"the document is no approval: {error!r}", expected="{org_id, key_id, signature}"
+            ) from error
+
+
+def certificate_hash(approvals: Iterable[SignedApproval]) -> str:
+    """SHA-256 over the canonical list of the approvals, sorted by organisation and key: the next `prev_cert`."""
+    return canonical.digest(canonical.encode([approval.as_json() for approval in sorted(approvals)]))
+
+
+def rejection_statement(*, block_hash: str, org_id: str, reason: str) -> bytes:
+    """What an organisation signs to refuse a proposal (payload type `REJECTION_TYPE`).
+
+    Raises:
+        flxdr.core.canonical.NotCanonical: the reason is not NFC.
+    """
+    return canonical.encode({"v": 1, "proposal": block_hash, "org": org_id, "reason": reason})

@@ -1,0 +1,299 @@
+"""The checks of one block against the chain before it, in the order in which they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from flxdr.core.clock import format_timestamp, parse_timestamp
+from flxdr.core.errors import FlxdrError
+from flxdr.core.keys import SignatureInvalid
+from ledger.chain import membership
+from ledger.chain.approvals import SignedApproval, certificate_hash
+from ledger.chain.block import COORDINATOR, ZERO_HASH, Header, Provenance, block_hash, index_columns, parse_header
+from ledger.chain.dsse import BLOCK_TYPE, verify
+from ledger.chain.failures import BlockInvalid, require
+from ledger.chain.membership import KeySet
+from ledger.chain.quorum import SealRule, seal_rule
+from ledger.chain.record import ChainRecord
+from ledger.chain.state import ChainState, Release
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+GENESIS_RULE = SealRule("genesis", (), 0)
+
+
+def advance(
+    state: ChainState | None,
+    record: ChainRecord,
+    *,
+    genesis: str | None = None,
+    check_signatures: bool = True,
+    now: datetime | None = None,
+) -> tuple[ChainState, Header]:
+    """The chain after `record` and the record's header, or why the record does not extend it.
+
+    Args:
+        state: the chain before; None if `record` is genesis.
+        genesis: the pinned genesis hash, where the caller has one.
+        check_signatures: False skips the public-key operations (a structural pass).
+        now: refuses blocks from the future where given.
+
+    Raises:
+        BlockInvalid: the first check that does not hold.
+    """
+    header = read_header(record.header)
+    if record.columns is not None:
+        _check_columns(header, record)
+    _check_not_future(header, now)
+    hash_ = block_hash(record.header)
+    if state is None:
+        keys = _check_genesis(header, hash_, genesis)
+        rule, chain_id, before = GENESIS_RULE, hash_, keys
+    else:
+        rule = check_extension(state, header)
+        before, chain_id = state.keys, state.chain_id
+        keys = membership.apply(before, header.governance, chain_id=chain_id, check_signatures=check_signatures)
+    check_approvals(before, rule, record.header, record.approvals, check_signatures=check_signatures)
+    releases = dict(state.releases) if state else {}
+    if header.provenance is not None and header.model_hash is not None:
+        provenance = header.provenance
+        releases[provenance.model_name] = Release(provenance.model_version, header.model_hash, provenance.round_number)
+    after = ChainState(
+        chain_id=chain_id,
+        height=header.height,
+        block_hash=hash_,
+        cert_hash=certificate_hash(record.approvals),
+        timestamp=header.timestamp,
+        keys=keys,
+        releases=releases,
+    )
+    return after, header
+
+
+def read_header(data: bytes) -> Header:
+    """Parse header bytes.
+
+    Raises:
+        BlockInvalid: they are not canonical, or no header.
+    """
+    try:
+        return parse_header(data)
+    except FlxdrError as error:
+        field = str(error.fields.get("field", error.fields.get("path", "$")))
+        raise BlockInvalid(
+            error.code, field, expected=error.expected or "canonical bytes", actual=error.detail
+        ) from error
+
+
+def check_extension(state: ChainState, header: Header) -> SealRule:
+    """Check a header against the chain before it, approvals aside; a signer does this before it signs.
+
+    Returns:
+        The rule by which the block has to be sealed.
+
+    Raises:
+        BlockInvalid: the first check that does not hold.
+    """
+    for field, expected, actual in (
+        ("height", state.height + 1, header.height),
+        ("chain_id", state.chain_id, header.chain_id),
+        ("prev_hash", state.block_hash, header.prev_hash),
+        ("prev_cert", state.cert_hash, header.prev_cert),
+    ):
+        require(actual == expected, f"{field}_mismatch", field, expected=expected, actual=actual)
+    require(
+        header.timestamp >= state.timestamp,
+        "timestamp_regression",
+        "timestamp",
+        expected=f"not before {state.timestamp}",
+        actual=header.timestamp,
+    )
+    if header.type == "release":
+        _check_release(state, header)
+    else:
+        _check_governance(header)
+    return _check_rule(state.keys, header)
+
+
+def check_approvals(
+    keys: KeySet,
+    rule: SealRule,
+    header: bytes,
+    approvals: Sequence[SignedApproval],
+    *,
+    check_signatures: bool = True,
+) -> None:
+    """Check that the approvals seal the header under `rule` and the keys in force before it.
+
+    Raises:
+        BlockInvalid: a signer that may not sign, a signature that does not verify, or too few of them.
+    """
+    seen: set[tuple[str, str]] = set()
+    for approval in approvals:
+        where = f"approvals.{approval.org_id}"
+        require(
+            (approval.org_id, approval.key_id) not in seen,
+            "approval_duplicate",
+            where,
+            expected="one approval by this key",
+            actual="two",
+        )
+        seen.add((approval.org_id, approval.key_id))
+        require(
+            approval.org_id == COORDINATOR or approval.org_id in rule.voters,
+            "approval_not_voter",
+            where,
+            expected=", ".join(rule.voters) or COORDINATOR,
+            actual=approval.org_id,
+        )
+        key = keys.key(approval.org_id, approval.key_id)
+        if key is None:
+            raise BlockInvalid(
+                "approval_key", where, expected=f"a key of {approval.org_id} at this height", actual=approval.key_id
+            )
+        if check_signatures:
+            try:
+                verify(key, approval.signature, BLOCK_TYPE, header)
+            except SignatureInvalid as error:
+                raise BlockInvalid(
+                    "approval_signature", where, expected=f"a signature by key {key.key_id}", actual=error.detail
+                ) from error
+    signers = {org_id for org_id, _ in seen}
+    require(COORDINATOR in signers, "coordinator_missing", "approvals", expected=COORDINATOR, actual=sorted(signers))
+    require(
+        rule.is_met(signers),
+        "quorum_not_met",
+        "approvals",
+        expected=f"{rule.threshold} of {', '.join(rule.voters)}",
+        actual=sorted(signers - {COORDINATOR}),
+    )
+
+
+def _check_columns(header: Header, record: ChainRecord) -> None:
+    assert record.columns is not None
+    for name, expected in index_columns(header, record.header).items():
+        actual = record.columns.get(name)
+        require(actual == expected, "column_mismatch", name, expected=expected, actual=actual)
+
+
+def _check_genesis(header: Header, hash_: str, pinned: str | None) -> KeySet:
+    for field, expected, actual in (
+        ("type", "genesis", header.type),
+        ("height", 0, header.height),
+        ("chain_id", ZERO_HASH, header.chain_id),
+        ("prev_hash", ZERO_HASH, header.prev_hash),
+        ("prev_cert", ZERO_HASH, header.prev_cert),
+        ("model_hash", None, header.model_hash),
+        ("provenance", None, header.provenance),
+        ("governance.rule", GENESIS_RULE.rule, header.governance.rule),
+        ("governance.voters", GENESIS_RULE.voters, header.governance.voters),
+        ("governance.threshold", GENESIS_RULE.threshold, header.governance.threshold),
+    ):
+        require(actual == expected, "genesis_malformed", field, expected=expected, actual=actual)
+    require(pinned in (None, hash_), "genesis_mismatch", "block_hash", expected=pinned, actual=hash_)
+    return membership.found(header.governance)
+
+
+def _check_not_future(header: Header, now: datetime | None) -> None:
+    if now is None:
+        return
+    latest = now + CLOCK_TOLERANCE
+    require(
+        parse_timestamp(header.timestamp) <= latest,
+        "timestamp_future",
+        "timestamp",
+        expected=f"not after {format_timestamp(latest)}",
+        actual=header.timestamp,
+    )
+
+
+def _check_rule(keys: KeySet, header: Header) -> SealRule:
+    rule = seal_rule(
+        keys.policy,
+        members=keys.members,
+        bootstrap_over=keys.bootstrap_over,
+        training_orgs=header.provenance.training_orgs if header.provenance else None,
+    )
+    stated = header.governance
+    for field, expected, actual in (
+        ("rule", rule.rule, stated.rule),
+        ("voters", rule.voters, stated.voters),
+        ("threshold", rule.threshold, stated.threshold),
+    ):
+        require(actual == expected, "rule_mismatch", f"governance.{field}", expected=expected, actual=actual)
+    return rule
+
+
+def _check_governance(header: Header) -> None:
+    require(header.type == "governance", "type_mismatch", "type", expected="release or governance", actual=header.type)
+    require(header.model_hash is None, "governance_malformed", "model_hash", expected=None, actual=header.model_hash)
+    require(header.provenance is None, "governance_malformed", "provenance", expected=None, actual="a provenance")
+    require(
+        len(header.governance.actions) > 0,
+        "governance_malformed",
+        "governance.actions",
+        expected="at least one entry",
+        actual="none",
+    )
+
+
+def _check_release(state: ChainState, header: Header) -> None:
+    provenance = header.provenance
+    if provenance is None or header.model_hash is None:
+        raise BlockInvalid(
+            "release_malformed",
+            "provenance" if provenance is None else "model_hash",
+            expected="a model hash and its provenance",
+            actual=None,
+        )
+    require(
+        not header.governance.actions,
+        "release_malformed",
+        "governance.actions",
+        expected="no entries",
+        actual=len(header.governance.actions),
+    )
+    orgs = provenance.training_orgs
+    require(
+        len(orgs) > 0 and list(orgs) == sorted(set(orgs)),
+        "release_malformed",
+        "provenance.training_orgs",
+        expected="distinct organisations in order, at least one",
+        actual=list(orgs),
+    )
+    check_lineage(state.releases.get(provenance.model_name), provenance)
+
+
+def check_lineage(previous: Release | None, provenance: Provenance) -> None:
+    """Check that a release continues its model: `previous` is the newest sealed one.
+
+    The first release of a model may name any parent or none: its starting point is no block of this chain.
+
+    Raises:
+        BlockInvalid: another version, another parent, or a round that was released already.
+    """
+    version = previous.version + 1 if previous else 1
+    require(
+        provenance.model_version == version,
+        "version_mismatch",
+        "provenance.model_version",
+        expected=version,
+        actual=provenance.model_version,
+    )
+    if previous is None:
+        return
+    require(
+        provenance.parent_model_hash == previous.model_hash,
+        "parent_mismatch",
+        "provenance.parent_model_hash",
+        expected=previous.model_hash,
+        actual=provenance.parent_model_hash,
+    )
+    # Numbers only grow, so no round can be released twice; remembering every round id would cost space per block.
+    require(
+        provenance.round_number > previous.round_number,
+        "round_reused",
+        "provenance.round_number",
+        expected=f"more than {previous.round_number}",
+        actual=provenance.round_number,
+    )

@@ -1,0 +1,52 @@
+"""What makes a block bad, in a form that names the check, the field and both values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flxdr.core.errors import Invalid
+
+
+class BlockInvalid(Invalid):
+    """A block that does not extend the chain. `check` is the code of the check that refused it."""
+
+    code = "block_invalid"
+    title = "Invalid block"
+
+    def __init__(self, check: str, field: str, *, expected: object, actual: object) -> None:
+        super().__init__(
+            f"{check}: {field} is {actual}", expected=str(expected), check=check, field=field, actual=str(actual)
+        )
+        self.check = check
+        self.field = field
+        self.expected_value = str(expected)
+        self.actual_value = str(actual)
+
+
+@dataclass(frozen=True)
+class FirstBad:
+    """The first block that a verification refused."""
+
+    height: int
+    code: str
+    field: str
+    expected: str
+    actual: str
+
+    @classmethod
+    def at(cls, height: int, error: BlockInvalid) -> FirstBad:
+        return cls(height, error.check, error.field, error.expected_value, error.actual_value)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def require(holds: bool, check: str, field: str, *, expected: object, actual: object) -> None:
+    """Refuse the block unless `holds`.
+
+    Raises:
+        BlockInvalid: it does not hold.
+    """
+    if not holds:
+        raise BlockInvalid(check, field, expected=expected, actual=actual)

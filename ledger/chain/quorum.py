@@ -1,0 +1,65 @@
+"""Who may vote on a block, and how many must.
+
+Organisations are counted, never keys. The policy stands in genesis; it is read from the chain, never from a variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from ledger.chain.block import PolicyEntry, Rule
+
+MULTISIG = "multisig"
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class SealRule:
+    """What seals a block: the coordinator's signature and `threshold` approvals of distinct `voters`."""
+
+    rule: Rule
+    voters: tuple[str, ...]
+    threshold: int
+
+    def is_met(self, approving: Iterable[str]) -> bool:
+        """Whether the organisations that approved are enough; those that are no voters do not count."""
+        return len(set(approving) & set(self.voters)) >= self.threshold
+
+    def is_lost(self, rejecting: Iterable[str]) -> bool:
+        """Whether so many refused that the threshold cannot be reached any more."""
+        return len(set(rejecting) & set(self.voters)) > len(self.voters) - self.threshold
+
+
+def threshold(policy: PolicyEntry, voters: int) -> int:
+    """More than the policy's fraction of `voters`, at least its minimum, never more than all of them.
+
+    With the default policy (2/3, minimum 2): both of two, all of three, three of four, four of five.
+    """
+    more_than_fraction = voters * policy.numerator // policy.denominator + 1
+    return min(voters, max(more_than_fraction, policy.minimum))
+
+
+def seal_rule(
+    policy: PolicyEntry,
+    *,
+    members: Collection[str],
+    bootstrap_over: bool,
+    training_orgs: Sequence[str] | None,
+) -> SealRule:
+    """The rule for the next block.
+
+    Args:
+        members: organisations with a key on the chain.
+        bootstrap_over: whether the chain ever had `policy.minimum` members. Until then the coordinator seals alone.
+        training_orgs: of a release; None for governance, on which all members vote. A release is put to its training
+            organisations that are members, or to all members if those are fewer than the minimum.
+    """
+    if policy.method == OPERATOR:
+        return SealRule("operator", (), 0)
+    if not bootstrap_over:
+        return SealRule("coordinator-only", (), 0)
+    voters = sorted(set(members) & set(training_orgs)) if training_orgs is not None else sorted(members)
+    if len(voters) < policy.minimum:
+        voters = sorted(members)
+    return SealRule("quorum", tuple(voters), threshold(policy, len(voters)))

@@ -1,0 +1,108 @@
+"""The ledger as JSON documents: what the API answers and other apps embed in their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from flxdr.core.clock import format_timestamp
+from ledger import selectors
+from ledger.chain.approvals import SignedApproval
+from ledger.chain.block import Provenance, parse_header
+from ledger.chain.dsse import encode_base64
+from ledger.models import Approval, Block, Proposal
+
+
+def head_document() -> dict[str, Any]:
+    """`{chain_id, height, block_hash}` of the newest block."""
+    newest = selectors.head()
+    return {"chain_id": selectors.chain_id(), "height": newest.height, "block_hash": newest.block_hash}
+
+
+def block_documents(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """Blocks as the API shows them, signatures by organisation."""
+    approvals = selectors.approvals_of(block.block_hash for block in blocks)
+    return [_block_document(block, approvals.get(block.block_hash, [])) for block in blocks]
+
+
+def lineage_documents(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """The releases of a lineage."""
+    return [_lineage_document(block) for block in blocks]
+
+
+def proposal_documents(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
+    """Proposals with the answers given so far."""
+    answers = selectors.answers_to(proposals)
+    return [_proposal_document(proposal, answers.get(proposal.block_hash or "", [])) for proposal in proposals]
+
+
+def proposal_document(proposal: Proposal) -> dict[str, Any]:
+    """One proposal with the answers given so far."""
+    return proposal_documents([proposal])[0]
+
+
+def _block_document(block: Block, approvals: Sequence[SignedApproval]) -> dict[str, Any]:
+    header = parse_header(bytes(block.header))
+    return {
+        "height": header.height,
+        "type": header.type,
+        "timestamp": header.timestamp,
+        "block_hash": block.block_hash,
+        "prev_hash": header.prev_hash,
+        "prev_cert": header.prev_cert,
+        "model_hash": header.model_hash,
+        "signatures": {approval.org_id: encode_base64(approval.signature) for approval in sorted(approvals)},
+        "provenance": _provenance_document(header.provenance),
+        "governance": msgspec.to_builtins(header.governance),
+    }
+
+
+def _provenance_document(provenance: Provenance | None) -> dict[str, Any]:
+    if provenance is None:
+        # Genesis and governance blocks release no model; the members that every client reads are there all the same.
+        return {"round_id": None, "model_version": None, "aggregation_method": None, "training_orgs": []}
+    document: dict[str, Any] = msgspec.to_builtins(provenance)
+    return {**document, "model_version": f"v{provenance.model_version}"}
+
+
+def _lineage_document(block: Block) -> dict[str, Any]:
+    header = parse_header(bytes(block.header))
+    provenance = header.provenance
+    assert provenance is not None, "only releases have a model hash"
+    return {
+        "block_height": header.height,
+        "model_hash": header.model_hash,
+        "model_name": provenance.model_name,
+        "model_version": f"v{provenance.model_version}",
+        "parent_model_hash": provenance.parent_model_hash,
+        "training_orgs": list(provenance.training_orgs),
+        "round_id": provenance.round_id,
+        "aggregation_method": provenance.aggregation_method,
+        "timestamp": header.timestamp,
+    }
+
+
+def _proposal_document(proposal: Proposal, answers: Sequence[Approval]) -> dict[str, Any]:
+    def organizations(verdict: Approval.Verdict) -> list[str]:
+        return [answer.org_id for answer in answers if answer.verdict == verdict]
+
+    return {
+        "id": proposal.pk,
+        "type": proposal.type,
+        "status": proposal.status,
+        "header": encode_base64(bytes(proposal.header)) if proposal.header is not None else None,
+        "block_hash": proposal.block_hash,
+        "height": proposal.height,
+        "model_hash": proposal.model_hash,
+        "round_id": proposal.round_id,
+        "org_id": proposal.org_id,
+        "rule": proposal.rule or None,
+        "voters": proposal.voters,
+        "threshold": proposal.threshold,
+        "approvals": organizations(Approval.Verdict.APPROVE),
+        "rejections": organizations(Approval.Verdict.REJECT),
+        "deadline": format_timestamp(proposal.deadline) if proposal.deadline else None,
+        "end_reason": proposal.end_reason or None,
+    }

@@ -1,0 +1,82 @@
+"""What a client of the ledger can do wrong."""
+
+from __future__ import annotations
+
+from flxdr.core.errors import Conflict, FlxdrError, Forbidden, Invalid, Misconfigured, Missing
+
+
+class ProposalMissing(Missing):
+    """No proposal under that number."""
+
+    code = "proposal_not_found"
+    title = "Unknown proposal"
+
+
+class BlockMissing(Missing):
+    """No block at that height."""
+
+    code = "block_not_found"
+    title = "Unknown block"
+
+
+class ModelUnknown(Missing):
+    """No sealed release has that model hash."""
+
+    code = "model_not_released"
+    title = "Model not on the chain"
+
+
+class ProposalClosed(Conflict):
+    """The proposal is not open, so it takes no vote."""
+
+    code = "proposal_not_open"
+    title = "Proposal not open"
+
+
+class AlreadyAnswered(Conflict):
+    """The organisation gave the other answer before."""
+
+    code = "already_answered"
+    title = "Already answered"
+
+
+class ProposalConflict(Conflict):
+    """Something else was proposed, or sealed, for the same round or key."""
+
+    code = "proposal_conflict"
+    title = "Conflicting proposal"
+
+
+class NotAVoter(Forbidden):
+    """The organisation has no vote on this block."""
+
+    code = "not_a_voter"
+    title = "No vote on this proposal"
+
+
+class KeyNotAdmitted(Forbidden):
+    """The key is not one that the chain records for this organisation."""
+
+    code = "key_not_admitted"
+    title = "Key not on the chain"
+
+
+class ReleaseInvalid(Invalid):
+    """A release that would not extend the chain."""
+
+    code = "release_invalid"
+    title = "Invalid release"
+
+
+class CoordinatorKeyMismatch(Misconfigured):
+    """The coordinator's key is not the one that the chain records."""
+
+    code = "coordinator_key_mismatch"
+    title = "Coordinator key differs from the chain"
+
+
+class AppendOnlyRow(FlxdrError):
+    """Code that tries to change what is only ever added to."""
+
+    code = "append_only"
+    title = "Append-only row"

@@ -1,0 +1,107 @@
+"""`manage.py verify_chain`: is the chain whole, and if not, where and why."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flxdr.core.clock import SystemClock
+from ledger.chain.verify import Report
+from ledger.services.verification import newest_height, verify_ledger
+
+
+class Command(BaseCommand):
+    help = (
+        "Verify the ledger: canonical bytes, columns, hash links, certificates, quorums, signatures, lineage, keys. "
+        "Exit code 1 if a block is bad (the answer names its height, the check, the field and both values), "
+        "2 if the ledger cannot be read."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--genesis", type=_hash, metavar="HASH", help="the genesis hash that you expect")
+        parser.add_argument(
+            "--from",
+            dest="signatures_from",
+            type=_height,
+            default=0,
+            metavar="H",
+            help="check signatures from height H on; the blocks below are checked for structure only",
+        )
+        parser.add_argument("--json", action="store_true", help="answer with one JSON document")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            report = _verify(options)
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(
+                f"the ledger cannot be read: {error}. Run `manage.py migrate` if this database is new.", returncode=2
+            ) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(report.as_json()))
+        else:
+            self._tell(report)
+        if not report.chain_valid:
+            raise SystemExit(1)
+
+    def _tell(self, report: Report) -> None:
+        for warning in report.warnings:
+            self.stdout.write(self.style.WARNING(f"warning: {warning}"))
+        speed = f"{report.stats['seconds']:.2f} s, {report.stats['blocks_per_s']:.0f} blocks/s"
+        if report.first_bad is None:
+            self.stdout.write(
+                self.style.SUCCESS(f"chain valid: {report.blocks_verified} block(s), newest {report.last_block_hash}")
+            )
+        else:
+            bad = report.first_bad
+            self.stdout.write(self.style.ERROR(f"chain INVALID at height {bad.height}: {bad.code}"))
+            self.stdout.write(f"  field     {bad.field}\n  expected  {bad.expected}\n  actual    {bad.actual}")
+            assert report.suspect_range is not None
+            first, last = report.suspect_range
+            self.stdout.write(
+                f"  suspect   heights {first} to {last}; {report.blocks_verified} block(s) before are good"
+            )
+        self.stdout.write(f"{report.unanchored} block(s) unanchored: nobody outside this database vouches for them")
+        self.stdout.write(speed)
+
+
+def _verify(options: Mapping[str, Any]) -> Report:
+    with _progress(enabled=not options["json"]) as advance:
+        return verify_ledger(
+            clock=SystemClock(),
+            genesis=options["genesis"],
+            signatures_from=options["signatures_from"],
+            progress=advance,
+        )
+
+
+@contextmanager
+def _progress(*, enabled: bool) -> Iterator[Callable[[int], None] | None]:
+    console = Console(stderr=True)
+    if not enabled or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("blocks", total=newest_height() + 1)
+        yield lambda height: bar.update(task, completed=height + 1)
+
+
+def _hash(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ArgumentTypeError(f"{text!r} is no hash; expected 64 lower-case hex digits")
+    return text
+
+
+def _height(text: str) -> int:
+    if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
+        raise ArgumentTypeError(f"{text!r} is no height; expected a whole number from 0")
+    return int(text)

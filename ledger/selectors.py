@@ -1,0 +1,234 @@
+"""Reads of the ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.db.models import Count, Max, Q, QuerySet
+
+from flxdr.core.clock import format_timestamp
+from flxdr.core.keys import Algorithm, PublicKey
+from ledger.chain.approvals import SignedApproval, certificate_hash
+from ledger.chain.block import COORDINATOR, PolicyEntry, parse_header
+from ledger.chain.membership import KeySet, found
+from ledger.chain.record import ChainRecord
+from ledger.chain.state import ChainState, Release
+from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing
+from ledger.models import Approval, Block, Proposal, SignerKey
+
+RECORDS_PER_QUERY = 500
+_COLUMNS = (
+    "height",
+    "type",
+    "timestamp",
+    "block_hash",
+    "prev_hash",
+    "model_hash",
+    "model_name",
+    "model_version",
+    "parent_model_hash",
+    "round_id",
+)
+_LINEAGE = """
+WITH RECURSIVE walk(height, parent_model_hash, depth) AS (
+    SELECT height, parent_model_hash, 0 FROM blocks
+    WHERE height = (SELECT MAX(height) FROM blocks WHERE model_hash = %s)
+    UNION ALL
+    SELECT parent.height, parent.parent_model_hash, walk.depth + 1
+    FROM walk JOIN blocks parent ON parent.height = (
+        SELECT MAX(height) FROM blocks WHERE model_hash = walk.parent_model_hash AND height < walk.height
+    )
+)
+SELECT blocks.*, COUNT(*) OVER () AS lineage_length
+FROM walk JOIN blocks ON blocks.height = walk.height
+ORDER BY walk.depth LIMIT %s OFFSET %s
+"""
+
+
+def head() -> Block:
+    """The newest block.
+
+    Raises:
+        BlockMissing: the chain has no genesis yet.
+    """
+    block = Block.objects.order_by("-height").first()
+    if block is None:
+        raise BlockMissing("the chain is empty", action="Run the migrations; they make the genesis block.")
+    return block
+
+
+def block_at(height: int) -> Block:
+    """The block at a height.
+
+    Raises:
+        BlockMissing: no such height.
+    """
+    block = Block.objects.filter(height=height).first()
+    if block is None:
+        newest = Block.objects.aggregate(newest=Max("height"))["newest"]
+        raise BlockMissing(f"no block at height {height}", expected=f"a height from 0 to {newest}", height=height)
+    return block
+
+
+def blocks_page(limit: int, offset: int) -> tuple[list[Block], int]:
+    """Blocks from the newest down, and how many there are."""
+    return list(Block.objects.order_by("-height")[offset : offset + limit]), Block.objects.count()
+
+
+def approvals_of(block_hashes: Iterable[str]) -> dict[str, list[SignedApproval]]:
+    """The approving signatures over those headers, the coordinator's among them."""
+    found_: dict[str, list[SignedApproval]] = defaultdict(list)
+    rows = Approval.objects.filter(block_hash__in=list(block_hashes), verdict=Approval.Verdict.APPROVE)
+    for hash_, org_id, key_id, signature in rows.values_list("block_hash", "org_id", "key_id", "signature"):
+        found_[hash_].append(SignedApproval(org_id, key_id, bytes(signature)))
+    return found_
+
+
+def chain_records(first: int = 0, last: int | None = None) -> Iterator[ChainRecord]:
+    """The blocks from height `first` to `last` (the newest) in order, with their columns, in constant memory."""
+    after = first - 1
+    while True:
+        rows = Block.objects.filter(height__gt=after).order_by("height")
+        if last is not None:
+            rows = rows.filter(height__lte=last)
+        batch = list(rows.values_list("header", *_COLUMNS)[:RECORDS_PER_QUERY])
+        if not batch:
+            return
+        approvals = approvals_of(row[4] for row in batch)
+        for header, *values in batch:
+            columns = dict(zip(_COLUMNS, values, strict=True))
+            columns["timestamp"] = format_timestamp(columns["timestamp"])
+            yield ChainRecord(bytes(header), approvals.get(columns["block_hash"], []), columns)
+        after = batch[-1][1]
+
+
+def lineage(model_hash: str, limit: int, offset: int) -> tuple[list[Block], int]:
+    """A released model and its ancestors on the chain, newest first, and how many they are.
+
+    Raises:
+        ModelUnknown: no sealed release has that hash.
+    """
+    page = list(Block.objects.raw(_LINEAGE, [model_hash, limit, offset]))
+    # A page beyond the end has no row to carry the length.
+    counted = page or list(Block.objects.raw(_LINEAGE, [model_hash, 1, 0]))
+    if not counted:
+        raise ModelUnknown(
+            f"no sealed release has the model hash {model_hash}",
+            expected="the hash of a model that a block released",
+            model_hash=model_hash,
+        )
+    return page, int(vars(counted[0])["lineage_length"])
+
+
+def chain_id() -> str:
+    """The genesis hash: what names this chain."""
+    return block_at(0).block_hash
+
+
+def quorum_policy() -> PolicyEntry:
+    """The approval policy that the chain records."""
+    return found(parse_header(bytes(block_at(0).header)).governance).policy
+
+
+def members() -> dict[str, list[PublicKey]]:
+    """Every member organisation with its keys in force, in the order of their admission."""
+    keys: dict[str, list[PublicKey]] = defaultdict(list)
+    for row in SignerKey.objects.filter(revoked_height=None).exclude(org_id=COORDINATOR).order_by("admitted_height"):
+        keys[row.org_id].append(_public_key(row))
+    return dict(keys)
+
+
+def is_member(org_id: str) -> bool:
+    """Whether the organisation has a key in force on the chain."""
+    return org_id != COORDINATOR and SignerKey.objects.filter(org_id=org_id, revoked_height=None).exists()
+
+
+def key_set() -> KeySet:
+    """The keys in force after the newest block."""
+    coordinator = SignerKey.objects.get(org_id=COORDINATOR, revoked_height=None)
+    policy = quorum_policy()
+    ever = SignerKey.objects.exclude(org_id=COORDINATOR).aggregate(orgs=Count("org_id", distinct=True))["orgs"]
+    return KeySet(
+        coordinator=_public_key(coordinator),
+        policy=policy,
+        members={org_id: {key.key_id: key for key in keys} for org_id, keys in members().items()},
+        bootstrap_over=ever >= policy.minimum,
+    )
+
+
+def chain_state(model_name: str | None = None) -> ChainState:
+    """What a block after the newest one is checked against; of the releases only the newest of `model_name`."""
+    newest = head()
+    releases = {}
+    if model_name is not None:
+        release = newest_release(model_name)
+        if release is not None:
+            releases[model_name] = release
+    return ChainState(
+        chain_id=chain_id(),
+        height=newest.height,
+        block_hash=newest.block_hash,
+        cert_hash=certificate_hash(approvals_of([newest.block_hash])[newest.block_hash]),
+        timestamp=format_timestamp(newest.timestamp),
+        keys=key_set(),
+        releases=releases,
+    )
+
+
+def newest_release(model_name: str) -> Release | None:
+    """The newest sealed release of a model."""
+    block = Block.objects.filter(model_name=model_name).order_by("-model_version").first()
+    if block is None:
+        return None
+    provenance = parse_header(bytes(block.header)).provenance
+    assert provenance is not None
+    assert block.model_hash is not None
+    return Release(provenance.model_version, block.model_hash, provenance.round_number)
+
+
+def proposal_by_id(proposal_id: int) -> Proposal:
+    """One proposal.
+
+    Raises:
+        ProposalMissing: no such number.
+    """
+    proposal = Proposal.objects.filter(pk=proposal_id).first()
+    if proposal is None:
+        raise ProposalMissing(f"no proposal {proposal_id}", proposal_id=proposal_id)
+    return proposal
+
+
+def proposals_page(limit: int, offset: int, *, open_only: bool = False) -> tuple[list[Proposal], int]:
+    """Proposals, newest first, and how many there are."""
+    rows = Proposal.objects.order_by("-id")
+    if open_only:
+        rows = rows.filter(status=Proposal.Status.OPEN)
+    return list(rows[offset : offset + limit]), rows.count()
+
+
+def proposals_for(org_id: str) -> list[Proposal]:
+    """The open proposals on which the organisation has a vote that it has not given."""
+    proposals = [p for p in Proposal.objects.filter(status=Proposal.Status.OPEN) if org_id in p.voters]
+    answered = Approval.objects.filter(org_id=org_id, block_hash__in=[p.block_hash for p in proposals])
+    done = set(answered.values_list("block_hash", flat=True))
+    return [proposal for proposal in proposals if proposal.block_hash not in done]
+
+
+def answers_to(proposals: Sequence[Proposal]) -> dict[str, list[Approval]]:
+    """Every answer to those proposals by block hash, in the order given."""
+    answers: dict[str, list[Approval]] = defaultdict(list)
+    hashes = [proposal.block_hash for proposal in proposals if proposal.block_hash is not None]
+    for answer in Approval.objects.filter(block_hash__in=hashes).order_by("id"):
+        answers[answer.block_hash].append(answer)
+    return answers
+
+
+def unsigned_by_coordinator() -> QuerySet[Proposal]:
+    """Open proposals that wait for the coordinator's signature."""
+    signed = Approval.objects.filter(org_id=COORDINATOR).values("block_hash")
+    return Proposal.objects.filter(Q(status=Proposal.Status.OPEN) & ~Q(block_hash__in=signed))
+
+
+def _public_key(row: SignerKey) -> PublicKey:
+    return PublicKey(Algorithm(row.algorithm), bytes(row.spki))

@@ -1,0 +1,237 @@
+"""Votes on the open proposal, the coordinator's signature, and the seal."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from flxdr.core.clock import Clock
+from flxdr.core.keys import PublicKey
+from flxdr.platform.audit import record_event
+from flxdr.platform.identity import coordinator_key
+from ledger import selectors
+from ledger.chain import dsse
+from ledger.chain.approvals import SignedApproval, rejection_statement
+from ledger.chain.block import COORDINATOR, Admit, parse_header
+from ledger.chain.quorum import SealRule
+from ledger.errors import AlreadyAnswered, CoordinatorKeyMismatch, KeyNotAdmitted, NotAVoter, ProposalClosed
+from ledger.models import Approval, Block, Proposal
+from ledger.services import listeners
+from ledger.services.appending import append_block
+from ledger.services.locking import lock_chain
+from ledger.services.proposals import end_proposal, open_next
+
+
+@transaction.atomic
+def approve(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, clock: Clock) -> Proposal:
+    """Record an organisation's approval; seals the block if it was the last one missing.
+
+    Approving again changes nothing and returns the proposal as it is, sealed or not.
+
+    Args:
+        signature: DSSE signature over the proposal's header bytes, type `application/vnd.flxdr.block+json`.
+
+    Raises:
+        ledger.errors.ProposalMissing: no such proposal.
+        ProposalClosed: it is not open, or its deadline has passed.
+        NotAVoter: the organisation has no vote on it.
+        KeyNotAdmitted: the key is not the organisation's on the chain.
+        AlreadyAnswered: the organisation rejected it before.
+        flxdr.core.keys.SignatureInvalid: the signature is not over this header by this key.
+    """
+    lock_chain()
+    proposal = selectors.proposal_by_id(proposal_id)
+    if _answered(proposal, org_id, Approval.Verdict.APPROVE):
+        return proposal
+    key = _voter_key(proposal, org_id, key_id, clock)
+    dsse.verify(key, signature, dsse.BLOCK_TYPE, _header(proposal))
+    _record(proposal, SignedApproval(org_id, key_id, signature), Approval.Verdict.APPROVE, clock)
+    _seal_if_met(proposal, clock)
+    proposal.refresh_from_db()
+    return proposal
+
+
+@transaction.atomic
+def reject(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, reason: str, clock: Clock) -> Proposal:
+    """Record an organisation's refusal; ends the proposal once the quorum is out of reach.
+
+    Args:
+        signature: DSSE signature over `ledger.chain.approvals.rejection_statement`, type
+            `application/vnd.flxdr.rejection+json`.
+
+    Raises:
+        As `approve`; AlreadyAnswered if the organisation approved it before.
+    """
+    lock_chain()
+    proposal = selectors.proposal_by_id(proposal_id)
+    if _answered(proposal, org_id, Approval.Verdict.REJECT):
+        return proposal
+    key = _voter_key(proposal, org_id, key_id, clock)
+    assert proposal.block_hash is not None
+    statement = rejection_statement(block_hash=proposal.block_hash, org_id=org_id, reason=reason)
+    dsse.verify(key, signature, dsse.REJECTION_TYPE, statement)
+    _record(proposal, SignedApproval(org_id, key_id, signature), Approval.Verdict.REJECT, clock, reason)
+    rejecting = _organizations(proposal, Approval.Verdict.REJECT)
+    if _rule(proposal).is_lost(rejecting):
+        end_proposal(
+            proposal=proposal,
+            status=Proposal.Status.REJECTED,
+            actor=org_id,
+            reason=f"rejected by {', '.join(sorted(rejecting))}: {reason}",
+            clock=clock,
+        )
+        open_next(clock=clock)
+    proposal.refresh_from_db()
+    return proposal
+
+
+@transaction.atomic
+def countersign(*, proposal_id: int, clock: Clock) -> Proposal:
+    """Add the coordinator's signature to an open proposal; it never counts towards the quorum.
+
+    Idempotent: a proposal that has it, or is not open any more, stays as it is.
+
+    Raises:
+        ledger.errors.ProposalMissing: no such proposal.
+        CoordinatorKeyMismatch: the key at hand is not the one on the chain.
+    """
+    lock_chain()
+    proposal = selectors.proposal_by_id(proposal_id)
+    if not _takes_answers(proposal, clock) or _answered(proposal, COORDINATOR, Approval.Verdict.APPROVE):
+        return proposal
+    key = coordinator_key()
+    recorded = selectors.key_set().coordinator
+    if key.public.key_id != recorded.key_id:
+        raise CoordinatorKeyMismatch(
+            f"the coordinator's key is {key.public.key_id[:16]}, the chain records {recorded.key_id[:16]}",
+            expected="the key with which this chain was founded",
+            action="Restore the key (PQC_SK_B64, or the keys folder of FL_DATA_DIR) that belongs to this database.",
+        )
+    signature = dsse.sign(key, dsse.BLOCK_TYPE, _header(proposal))
+    _record(proposal, SignedApproval(COORDINATOR, recorded.key_id, signature), Approval.Verdict.APPROVE, clock)
+    _seal_if_met(proposal, clock)
+    proposal.refresh_from_db()
+    return proposal
+
+
+def _answered(proposal: Proposal, org_id: str, verdict: Approval.Verdict) -> bool:
+    """Whether the organisation gave this answer already.
+
+    Raises:
+        AlreadyAnswered: it gave the other one.
+    """
+    if proposal.block_hash is None:
+        return False
+    answer = Approval.objects.filter(block_hash=proposal.block_hash, org_id=org_id).first()
+    if answer is None:
+        return False
+    if answer.verdict != verdict:
+        raise AlreadyAnswered(
+            f"{org_id} answered proposal {proposal.pk} with {answer.verdict}", expected="one answer per organisation"
+        )
+    return True
+
+
+def _voter_key(proposal: Proposal, org_id: str, key_id: str, clock: Clock) -> PublicKey:
+    if not _takes_answers(proposal, clock):
+        raise ProposalClosed(
+            f"proposal {proposal.pk} is {proposal.status}",
+            expected="an open proposal before its deadline",
+            action="Ask for the open proposals again.",
+            proposal_status=proposal.status,
+        )
+    if org_id not in proposal.voters:
+        raise NotAVoter(
+            f"{org_id} has no vote on proposal {proposal.pk}", expected=", ".join(proposal.voters) or COORDINATOR
+        )
+    key = next((key for key in selectors.members().get(org_id, []) if key.key_id == key_id), None)
+    if key is None:
+        raise KeyNotAdmitted(
+            f"key {key_id[:16]} is not on the chain for {org_id}", expected="a key that an admission block records"
+        )
+    return key
+
+
+def _takes_answers(proposal: Proposal, clock: Clock) -> bool:
+    return proposal.status == Proposal.Status.OPEN and proposal.deadline is not None and clock.now() < proposal.deadline
+
+
+def _record(
+    proposal: Proposal, signed: SignedApproval, verdict: Approval.Verdict, clock: Clock, reason: str = ""
+) -> None:
+    assert proposal.block_hash is not None
+    Approval.objects.create(
+        block_hash=proposal.block_hash,
+        org_id=signed.org_id,
+        key_id=signed.key_id,
+        signature=signed.signature,
+        verdict=verdict,
+        reason=reason,
+    )
+    record_event(
+        kind="approval.recorded",
+        actor=signed.org_id,
+        subject=f"proposal {proposal.pk}",
+        data={
+            "verdict": verdict.value,
+            "key_id": signed.key_id,
+            "block_hash": proposal.block_hash,
+            "reason": reason,
+        },
+        clock=clock,
+    )
+
+
+def _seal_if_met(proposal: Proposal, clock: Clock) -> None:
+    assert proposal.block_hash is not None
+    approvals = selectors.approvals_of([proposal.block_hash])[proposal.block_hash]
+    signers = {approval.org_id for approval in approvals}
+    if COORDINATOR not in signers or not _rule(proposal).is_met(signers):
+        return
+    header = parse_header(_header(proposal))
+    state = selectors.chain_state(header.provenance.model_name if header.provenance else None)
+    block = append_block(header=_header(proposal), approvals=approvals, state=state)
+    sealed = Proposal.objects.filter(pk=proposal.pk, status=Proposal.Status.OPEN).update(
+        status=Proposal.Status.SEALED, ended_at=clock.now()
+    )
+    assert sealed == 1, "the chain is locked, so nobody else ended it"
+    proposal.refresh_from_db()
+    record_event(
+        kind="block.sealed",
+        actor=COORDINATOR,
+        subject=f"block {block.height}",
+        data={
+            "height": block.height,
+            "type": block.type,
+            "block_hash": block.block_hash,
+            "model_hash": block.model_hash,
+            "round_id": block.round_id,
+            "approved_by": sorted(signers - {COORDINATOR}),
+            "rule": proposal.rule,
+        },
+        clock=clock,
+    )
+    _notify(proposal, block, [a.org_id for a in header.governance.actions if isinstance(a, Admit)])
+    open_next(clock=clock)
+
+
+def _notify(proposal: Proposal, block: Block, admitted: list[str]) -> None:
+    for listener in listeners.registered():
+        if block.type == Block.Type.RELEASE:
+            listener.release_sealed(proposal=proposal, block=block)
+        for org_id in admitted:
+            listener.membership_sealed(proposal=proposal, block=block, org_id=org_id)
+
+
+def _header(proposal: Proposal) -> bytes:
+    assert proposal.header is not None
+    return bytes(proposal.header)
+
+
+def _rule(proposal: Proposal) -> SealRule:
+    governance = parse_header(_header(proposal)).governance
+    return SealRule(governance.rule, governance.voters, governance.threshold)
+
+
+def _organizations(proposal: Proposal, verdict: Approval.Verdict) -> set[str]:
+    answers = Approval.objects.filter(block_hash=proposal.block_hash, verdict=verdict)
+    return set(answers.values_list("org_id", flat=True))

@@ -1,0 +1,51 @@
+"""The header of a proposal that opens."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flxdr.core.clock import Clock, format_timestamp
+from ledger import selectors
+from ledger.chain import membership
+from ledger.chain.block import Action, Governance, Header, Provenance, parse_provenance
+from ledger.chain.checks import check_extension
+from ledger.chain.quorum import seal_rule
+from ledger.models import Proposal
+
+
+def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
+    """The header that puts a proposal's content on top of the newest block, and its bytes.
+
+    Called inside the caller's transaction, which holds the chain.
+
+    Raises:
+        ledger.chain.failures.BlockInvalid: the content does not extend the chain.
+    """
+    provenance: Provenance | None = None
+    actions: tuple[Action, ...] = ()
+    if proposal.type == Proposal.Type.RELEASE:
+        provenance = parse_provenance(proposal.content["provenance"])
+    else:
+        actions = msgspec.convert(proposal.content["actions"], tuple[Action, ...])
+    state = selectors.chain_state(provenance.model_name if provenance else None)
+    rule = seal_rule(
+        state.keys.policy,
+        members=state.keys.members,
+        bootstrap_over=state.keys.bootstrap_over,
+        training_orgs=provenance.training_orgs if provenance else None,
+    )
+    header = Header(
+        type="release" if provenance else "governance",
+        chain_id=state.chain_id,
+        height=state.height + 1,
+        # A clock that was set back must not make the chain run backwards.
+        timestamp=max(format_timestamp(clock.now()), state.timestamp),
+        prev_hash=state.block_hash,
+        prev_cert=state.cert_hash,
+        model_hash=proposal.content.get("model_hash"),
+        provenance=provenance,
+        governance=Governance(rule=rule.rule, voters=rule.voters, threshold=rule.threshold, actions=actions),
+    )
+    check_extension(state, header)
+    membership.apply(state.keys, header.governance, chain_id=state.chain_id)
+    return header, header.encode()

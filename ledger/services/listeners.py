@@ -1,0 +1,42 @@
+"""What the layers above want to know when a proposal ends; they register themselves at start-up."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ledger.models import Block, Proposal
+
+
+class ProposalListener(Protocol):
+    """Called inside the transaction that seals or ends the proposal, with the chain locked.
+
+    An exception undoes the whole transition.
+    """
+
+    def release_sealed(self, *, proposal: Proposal, block: Block) -> None:
+        """A model was released."""
+
+    def membership_sealed(self, *, proposal: Proposal, block: Block, org_id: str) -> None:
+        """An organisation's key was admitted."""
+
+    def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
+        """A proposal ended without a block: status rejected, expired or withdrawn."""
+
+
+_listeners: list[ProposalListener] = []
+
+
+def register(listener: ProposalListener) -> None:
+    """Add a listener; the same one twice counts once."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def unregister(listener: ProposalListener) -> None:
+    """Remove a listener that was registered."""
+    _listeners.remove(listener)
+
+
+def registered() -> tuple[ProposalListener, ...]:
+    """All listeners in the order of their registration."""
+    return tuple(_listeners)

@@ -1,0 +1,61 @@
+"""What can be wrong with privacy parameters, updates and the budget."""
+
+from __future__ import annotations
+
+from flxdr.core.errors import Conflict, Invalid, Missing
+
+
+class PrivacyParameterInvalid(Invalid):
+    """A privacy parameter outside the range in which its formula holds."""
+
+    code = "invalid_privacy_parameter"
+    title = "Invalid privacy parameter"
+
+
+class UpdateInvalid(Invalid):
+    """An update that is malformed or beyond its bounds."""
+
+    code = "invalid_update"
+    title = "Invalid update"
+
+
+class StatementInvalid(Invalid):
+    """A statement about noise that is not the expected one, or whose signature does not verify."""
+
+    code = "invalid_statement"
+    title = "Invalid statement"
+
+
+class BudgetExhausted(Conflict):
+    """The next round would spend more than the total budget."""
+
+    code = "budget_exhausted"
+    title = "Privacy budget exhausted"
+
+
+class ReservationExists(Conflict):
+    """The organisation already reserved budget for this round."""
+
+    code = "budget_already_reserved"
+    title = "Budget already reserved"
+
+
+class ReservationSpent(Conflict):
+    """The round's noise was published; its budget cannot come back."""
+
+    code = "budget_already_spent"
+    title = "Budget already spent"
+
+
+class ReservationMissing(Missing):
+    """The organisation reserved nothing for this round."""
+
+    code = "reservation_not_found"
+    title = "No such reservation"
+
+
+class MechanismUnavailable(Conflict):
+    """The settings ask for noise that nothing in this version would draw."""
+
+    code = "privacy_mechanism_unavailable"
+    title = "Privacy mechanism not available"

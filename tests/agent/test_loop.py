@@ -1,0 +1,105 @@
+"""The agent that goes on: what passes is tried again, what does not ends it, and it never spins."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from federation.agent.errors import ChainContradiction, CheckFailed, ExitCode
+from federation.agent.loop import IDLE_SECONDS, Runner
+from federation.agent.records import RecordSource
+from flxdr.core.keys import Algorithm, PrivateKey
+from tests.agent.conftest import ORG, Bench, MakeBench
+
+NORMALISER = "edge-normaliser"
+
+
+class Enough(BaseException):
+    """The test has seen enough."""
+
+
+def run_for(bench: Bench, polls: int, between: Callable[[int], None] = lambda _: None) -> None:
+    """Run until the agent has looked `polls` times; `between` is called before each look's answer."""
+    seen = 0
+
+    def count(_: httpx.Request, answer: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen > polls:
+            raise Enough
+        between(seen)
+        return answer
+
+    bench.coordinator.lie["federation/round/current"] = count
+    agent = bench.open()
+    records = RecordSource(agent.config.data, agent.home.folder, agent.key)
+    with pytest.raises(Enough):
+        Runner(agent, records, pause=bench.pauses.append, once=False).run()
+
+
+def test_it_waits_in_the_coordinator_and_pauses_when_that_answers_at_once(bench: Bench) -> None:
+    run_for(bench, 3)
+    waits = [r.url.params["wait"] for r in bench.coordinator.requests if r.url.path.endswith("/current")]
+    assert waits == ["25"] * 4
+    assert bench.pauses == [IDLE_SECONDS] * 3
+
+
+def test_a_failure_that_may_pass_is_said_once_and_tried_again(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    config = bench.coordinator.start_round(NORMALISER)
+    path = "federation/round/submit-gradient"
+    bench.coordinator.lie[path] = lambda _, __: httpx.Response(401, json={"detail": "clock"})
+
+    def heal(poll: int) -> None:
+        bench.coordinator.submitted.clear()
+        if poll == 4:
+            del bench.coordinator.lie[path]
+
+    run_for(bench, 4, heal)
+    assert (config.round_id, ORG) in bench.coordinator.submitted
+    assert capsys.readouterr().err.count("clock") == 1
+
+
+def test_a_round_that_is_refused_does_not_stop_the_votes(make_bench: MakeBench) -> None:
+    bench = make_bench(admissions="auto")
+    bench.coordinator.start_round(NORMALISER, protection="secagg")
+    bench.coordinator.propose_admission("org-c", PrivateKey.generate(Algorithm.ED25519))
+    run_for(bench, 2)
+    assert [verb for _, verb, _ in bench.coordinator.votes] == ["approve"]
+    assert bench.coordinator.submitted == {}
+
+
+def test_a_chain_that_goes_back_ends_the_run(bench: Bench) -> None:
+    agent = bench.open()
+    records = RecordSource(agent.config.data, agent.home.folder, agent.key)
+    bench.run_once(agent)
+    del bench.coordinator.records[-1]
+    with pytest.raises(ChainContradiction):
+        Runner(agent, records, pause=bench.pauses.append, once=False).run()
+
+
+def test_a_bad_block_ends_the_run(bench: Bench) -> None:
+    bench.coordinator.lie["blockchain/ledger/export"] = lambda _, answer: {"records": answer["records"][1:]}
+    agent = bench.open()
+    records = RecordSource(agent.config.data, agent.home.folder, agent.key)
+    with pytest.raises(CheckFailed):
+        Runner(agent, records, pause=bench.pauses.append, once=False).run()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_it_cleanly(bench: Bench, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    def interrupt(_: httpx.Request, answer: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return answer
+
+    bench.coordinator.lie["federation/round/current"] = interrupt
+    result = bench.cli("run", "--json")
+    assert result.exit_code == ExitCode.OK
+    assert '"stopped"' in result.stdout
+    assert signal.getsignal(number) is before

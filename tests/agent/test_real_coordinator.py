@@ -1,0 +1,153 @@
+"""Three agents against the real coordinator, over real HTTP: from enrolment to sealed releases and a verified chain."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from celery import current_app
+from django.core.management import call_command
+from typer.testing import CliRunner
+
+from federation.agent.commands.app import app
+from tests.agent.flows import write_flows
+from tests.conftest import SentTasks
+from tests.settings import FLXDR as SESSION
+
+ORGS = ("org-a", "org-b", "org-c")
+
+
+@dataclass
+class Federation:
+    """Agents' homes, the coordinator's address, and its worker's turn."""
+
+    url: str
+    folder: Path
+    tasks: SentTasks
+
+    def cli(self, org_id: str, command: str, *arguments: str, exit_code: int = 0) -> list[Any]:
+        """What an agent's command answers, as a list of JSON lines."""
+        home = ("--home", str(self.folder / org_id), "--json")
+        result = CliRunner().invoke(app, [command, *arguments, *home])
+        assert result.exit_code == exit_code, f"{org_id} {command}: {result.output}"
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def enrol(self, org_id: str, *options: str) -> None:
+        data = write_flows(self.folder / f"{org_id}.csv", seed=ORGS.index(org_id) + 1)
+        names = ("--org-id", org_id, "--name", org_id.title(), "--coordinator", self.url, "--data", str(data))
+        self.cli(org_id, "init", *names, "--admissions", "auto", *options)
+        (answer,) = self.cli(org_id, "enrol")
+        assert answer["status"] == "active"
+
+    def turn(self, *org_ids: str) -> list[Any]:
+        """Everybody's turn: the worker, the agents, the worker; what the agents tell."""
+        self.tasks.run()
+        told = [event for org_id in org_ids for event in self.cli(org_id, "run", "--once")]
+        self.tasks.run()
+        return told
+
+    def start_round(self, model: str, **fields: Any) -> str:
+        body = {"model": model, "aggregation_method": "FedAvg", "min_orgs_required": 3} | fields
+        answer = httpx.post(f"{self.url}/api/fl-blockchain/federation/round/start", json=body)
+        assert answer.status_code in {200, 201}, answer.text
+        return str(answer.json()["round_id"])
+
+    def round(self, model: str, **fields: Any) -> None:
+        """A whole round: everybody submits, then everybody votes."""
+        round_id = self.start_round(model, **fields)
+        told = self.turn(*ORGS)
+        assert [(event["event"], event.get("outcome")) for event in told if event["event"] == "update"] == [
+            ("update", "accepted")
+        ] * 3
+        votes = [event for event in self.turn(*ORGS) if event["event"] == "vote"]
+        assert [vote["decision"] for vote in votes] == ["approve"] * 3, votes
+        status = httpx.get(f"{self.url}/api/fl-blockchain/federation/round/{round_id}/status").json()
+        assert status["status"] == "completed"
+
+
+@pytest.fixture
+def federation(live_server: Any, data_dir: Path, tmp_path: Path, sent_tasks: SentTasks) -> Federation:
+    """A coordinator with nothing but its genesis, signed by the key of the test session.
+
+    Other tests leave a genesis behind that a key of their own signed; this one leaves the session's.
+    """
+    keys = Path(SESSION.data_dir) / "keys"
+    if keys.is_dir():
+        shutil.copytree(keys, data_dir / "keys", dirs_exist_ok=True)
+    call_command("flush", interactive=False, verbosity=0)
+    current_app.loader.import_default_modules()
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    return Federation(live_server.url, folder, sent_tasks)
+
+
+def test_from_enrolment_to_a_verified_chain(federation: Federation) -> None:
+    federation.enrol("org-a", "--algorithm", "Ed25519")
+    federation.turn()
+    federation.enrol("org-b")
+    federation.turn()
+    federation.enrol("org-c")
+    admissions = federation.turn("org-a", "org-b")
+    assert [event["decision"] for event in admissions if event["event"] == "vote"] == ["approve", "approve"]
+
+    federation.round("edge-normaliser", weighting="samples")
+    local = {"epochs": 5, "batch_size": 16, "learning_rate_ppm": 50_000}
+    for _ in range(2):
+        federation.round("edge-classifier", weighting="equal", local=local)
+
+    for org_id in ORGS:
+        (report,) = federation.cli(org_id, "verify")
+        assert (report["chain_valid"], report["blocks_verified"]) == (True, 7)
+        assert report["unanchored"] <= 1
+        federation.cli(org_id, "run", "--once")
+        (status,) = federation.cli(org_id, "status")
+        assert (status["height"], status["member"], status["members"]) == (6, True, list(ORGS))
+        assert status["releases"]["edge-classifier"]["version"] == 2
+
+    (found,) = federation.cli("org-c", "evaluate", "latest")
+    assert (found["block_height"], found["normalised"]) == (6, True)
+    assert found["metrics"]["macro_binary_f1"] > 0.9
+    assert federation.cli("org-a", "proposals")[0]["proposals"] == []
+
+
+def test_a_rejected_release_ends_with_the_signed_reason(federation: Federation) -> None:
+    for org_id in ORGS[:2]:
+        federation.enrol(org_id, "--releases", "manual")
+        federation.turn()
+    round_id = federation.start_round("edge-normaliser", min_orgs_required=2)
+    federation.turn("org-a", "org-b")
+    (waiting,) = [event for event in federation.turn("org-a") if event["event"] == "ask"]
+    number = str(waiting["proposal"])
+
+    federation.cli("org-a", "approve", number)
+    (answer,) = federation.cli("org-b", "reject", number, "--reason", "we saw something odd")
+    assert answer["proposal_status"] == "rejected"
+    url = f"{federation.url}/api/fl-blockchain"
+    assert httpx.get(f"{url}/federation/round/{round_id}/status").json()["status"] == "failed"
+    assert "we saw something odd" in httpx.get(f"{url}/blockchain/proposals/{number}").json()["end_reason"]
+    federation.cli("org-a", "approve", number)  # the vote stands in the book; the coordinator's no is no error
+
+    # The other member's signed rejection proves that the first block cannot be sealed: its height is free again.
+    federation.start_round("edge-normaliser", min_orgs_required=2)
+    federation.turn("org-a", "org-b")
+    (waiting,) = [event for event in federation.turn("org-a") if event["event"] == "ask"]
+    federation.cli("org-a", "approve", str(waiting["proposal"]))
+    (answer,) = federation.cli("org-b", "approve", str(waiting["proposal"]))
+    assert answer["proposal_status"] == "sealed"
+
+
+def test_a_home_without_its_registration_is_refused(federation: Federation) -> None:
+    federation.enrol("org-a")
+    federation.turn()
+    (answer,) = federation.cli("org-a", "enrol")
+    assert answer["genesis_trust"] == "pinned-before"
+
+    names = ("--org-id", "org-a", "--name", "Org-A", "--coordinator", federation.url)
+    federation.cli("thief", "init", *names)
+    (refusal,) = federation.cli("thief", "enrol", exit_code=4)
+    assert refusal["error"]["http_status"] == 409

@@ -1,0 +1,94 @@
+"""What every test stands on: a data folder of its own, and tasks that wait until the test runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from celery import current_app
+from django.conf import LazySettings
+from rest_framework.test import APIClient
+
+from flxdr.core.clock import ManualClock
+from flxdr.env import Env
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, settings: LazySettings) -> Path:
+    """The state of this test alone: keys, blobs, telemetry."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    settings.FLXDR = replace(settings.FLXDR, data_dir=folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _clean_log_context() -> Iterator[None]:
+    structlog.contextvars.clear_contextvars()
+    yield
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def env(settings: LazySettings) -> Callable[..., Env]:
+    """Change variables for one test: `env(protection="plain")`; returns the new `Env`."""
+
+    def change(**values: Any) -> Env:
+        settings.FLXDR = replace(settings.FLXDR, **values)
+        changed: Env = settings.FLXDR
+        return changed
+
+    return change
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client on this machine, which in development operates without a token."""
+    return APIClient(HTTP_HOST="localhost", REMOTE_ADDR="127.0.0.1")
+
+
+@pytest.fixture
+def outsider() -> APIClient:
+    """A client somewhere else that proves nothing."""
+    return APIClient(HTTP_HOST="localhost", REMOTE_ADDR="192.0.2.7")
+
+
+@dataclass
+class SentTasks:
+    """Tasks that the code sent by name, in order."""
+
+    waiting: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _, _ in self.waiting]
+
+    def run(self, limit: int = 100) -> int:
+        """Run what waits, and what that sends, in this process; returns how many tasks ran."""
+        for ran in range(limit):
+            if not self.waiting:
+                return ran
+            name, args, kwargs = self.waiting.pop(0)
+            current_app.tasks[name].run(*args, **kwargs)
+        raise AssertionError(f"still sending tasks after {limit}: {self.names}")
+
+
+@pytest.fixture
+def sent_tasks(monkeypatch: pytest.MonkeyPatch) -> SentTasks:
+    """Keeps what `current_app.send_task` sends, instead of putting it on the queue."""
+    sent = SentTasks()
+
+    def send_task(name: str, args: Any = (), kwargs: Any = None, **_: Any) -> None:
+        sent.waiting.append((name, tuple(args or ()), dict(kwargs or {})))
+
+    monkeypatch.setattr(current_app, "send_task", send_task)
+    return sent

@@ -1,0 +1,57 @@
+"""Federations for the tests: on the chain that the test database was founded with, and so with its founding key."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+
+from flxdr.core.clock import ManualClock
+from tests.settings import FLXDR as SESSION
+from tests.support.federation import SimulatedFederation
+
+KEYS = "keys"
+
+
+@pytest.fixture(autouse=True)
+def _founding_key(data_dir: Path) -> None:
+    founded = SESSION.data_dir / KEYS
+    if founded.is_dir():
+        shutil.copytree(founded, data_dir / KEYS, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Later than the genesis block, which the machine's clock dated: a chain's time does not run backwards."""
+    return ManualClock(datetime(2100, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def federation(db: None, clock: ManualClock) -> SimulatedFederation:
+    """A federation without organisations."""
+    return SimulatedFederation(clock)
+
+
+class Stored:
+    """How many rows and files there are, to compare before and after a refusal."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def count(self) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for label in ("federation", "ledger", "privacy", "platform"):
+            for model in apps.get_app_config(label).get_models():
+                counts[model.__name__] = model._default_manager.count()
+        blobs = self._data_dir / "blobs"
+        counts["files"] = sum(path.is_file() for path in blobs.rglob("*")) if blobs.exists() else 0
+        return counts
+
+
+@pytest.fixture
+def stored(data_dir: Path) -> Stored:
+    return Stored(data_dir)

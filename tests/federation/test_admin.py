@@ -1,0 +1,163 @@
+"""The operator's first face, as a browser would use it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.admin import site
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from federation.models import Campaign, EnrolmentToken, Organization, TrainingRound
+from federation.services import campaigns, enrolment, rounds
+from flxdr.core.clock import SystemClock
+from flxdr.platform.models import AuditEvent
+from tests.support.federation import SimulatedFederation, constant_delta, shapes_of
+
+pytestmark = pytest.mark.django_db
+MODEL = "edge-normaliser"
+READ_ONLY = ("organization", "traininground", "campaign", "participant", "submission", "modelversion", "enrolmenttoken")
+
+
+@pytest.fixture
+def clock() -> SystemClock:
+    return SystemClock()
+
+
+@pytest.fixture
+def operator() -> Client:
+    """A superuser's session."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("kim"), backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def populated(federation: SimulatedFederation, clock: SystemClock) -> SimulatedFederation:
+    """Two members, a completed round, a campaign with an open one."""
+    federation.enrol("org-a", "org-b")
+    started = rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
+    federation.submit_all(started, constant_delta(shapes_of(MODEL), 1))
+    federation.settle()
+    return federation
+
+
+def url(model: str, page: str, *args: Any) -> str:
+    return reverse(f"admin:federation_{model}_{page}", args=args)
+
+
+def text(response: Any) -> str:
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def act(operator: Client, model: str, action: str, *pks: int) -> str:
+    data = {"action": action, "_selected_action": [str(pk) for pk in pks]}
+    return text(operator.post(url(model, "changelist"), data, follow=True))
+
+
+def test_every_model_is_registered() -> None:
+    assert all(site.is_registered(model) for model in apps.get_app_config("federation").get_models())
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_lists_and_pages_open(operator: Client, populated: SimulatedFederation, model: str, clock: SystemClock) -> None:
+    enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="x", clock=clock)
+    campaigns.start_campaign(actor="x", clock=clock)
+    text(operator.get(url(model, "changelist")))
+    text(operator.get(url(model, "changelist"), {"q": "org"}))
+    row = apps.get_model("federation", model)._default_manager.first()
+    assert row is not None
+    page = text(operator.get(url(model, "change", row.pk)))
+    assert 'name="_save"' not in page
+    assert operator.post(url(model, "change", row.pk), {"status": "failed"}).status_code == 403
+    assert operator.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["organization", "participant", "submission", "modelversion"])
+def test_records_are_not_added_by_hand(operator: Client, model: str) -> None:
+    assert operator.get(url(model, "add")).status_code == 403
+
+
+def test_lists_do_not_query_per_row(
+    operator: Client, populated: SimulatedFederation, clock: SystemClock, django_assert_max_num_queries: Any
+) -> None:
+    for model in READ_ONLY:
+        with django_assert_max_num_queries(12):
+            operator.get(url(model, "changelist"))
+
+
+def test_organizations_are_approved_suspended_readmitted(operator: Client, clock: SystemClock, env: Any) -> None:
+    env(env="production")
+    waiting = enrolment.register(org_id="org-a", name="A", clock=clock)
+    for action, status in (("approve", "active"), ("suspend", "suspended"), ("readmit", "active")):
+        act(operator, "organization", action, waiting.pk)
+        waiting.refresh_from_db()
+        assert waiting.status == status
+    actors = AuditEvent.objects.filter(subject="org-a").exclude(actor="org-a").values_list("actor", flat=True)
+    assert set(actors) == {"operator:kim"}
+
+
+def test_what_does_not_fit_is_said(operator: Client, clock: SystemClock) -> None:
+    active = enrolment.register(org_id="org-a", name="A", clock=clock)
+    assert "org-a is active" in act(operator, "organization", "approve", active.pk)
+
+
+def test_looking_is_not_acting(clock: SystemClock) -> None:
+    viewer = User.objects.create_user("lee", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_organization"))
+    client = Client()
+    client.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
+    active = enrolment.register(org_id="org-a", name="A", clock=clock)
+    act(client, "organization", "suspend", active.pk)
+    active.refresh_from_db()
+    assert active.status == "active"
+    assert client.get(url("traininground", "add")).status_code == 403
+
+
+def test_a_round_is_started_and_aborted(operator: Client, federation: SimulatedFederation) -> None:
+    federation.enrol("org-a", "org-b", algorithm=None)
+    page = operator.post(
+        url("traininground", "add"),
+        {"model_name": MODEL, "aggregation_method": "FedAvg", "min_orgs": "1", "timeout": ""},
+        follow=True,
+    )
+    started = TrainingRound.objects.get()
+    assert started.round_id in text(page)
+    assert (started.model_name, started.aggregation_method, started.min_orgs) == (MODEL, "FedAvg", 1)
+    assert "config_hash" in text(operator.get(url("traininground", "change", started.pk)))
+    act(operator, "traininground", "abort", started.pk)
+    started.refresh_from_db()
+    assert (started.status, started.failure_code) == ("failed", "aborted")
+
+
+def test_an_impossible_round_is_refused_with_its_reason(operator: Client) -> None:
+    page = operator.post(url("traininground", "add"), {"model_name": MODEL, "aggregation_method": ""}, follow=True)
+    assert "0 organizations would take part and 2 are needed" in text(page)
+    assert not TrainingRound.objects.exists()
+
+
+def test_a_campaign_is_started_and_aborted(operator: Client, federation: SimulatedFederation) -> None:
+    federation.enrol("org-a", "org-b", algorithm=None)
+    text(operator.post(url("campaign", "add"), {"model_name": "global", "rounds": "4"}, follow=True))
+    campaign = Campaign.objects.get()
+    assert (campaign.rounds_total, campaign.status) == (4, "running")
+    act(operator, "campaign", "abort", campaign.pk)
+    campaign.refresh_from_db()
+    assert campaign.status == "stopped"
+
+
+def test_an_enrolment_token_is_shown_once_and_works(operator: Client, clock: SystemClock, env: Any) -> None:
+    env(env="production")
+    page = text(operator.post(url("enrolmenttoken", "add"), {"organization": "org-a", "days": "1"}, follow=True))
+    found = re.search(r"shown only this once: (\S+?)</li>", page)
+    assert found is not None
+    assert found.group(1) not in text(operator.get(url("enrolmenttoken", "changelist")))
+    enrolment.register(org_id="org-a", name="A", enrolment_token=found.group(1), clock=clock)
+    assert Organization.objects.get().status == "active"
+    assert EnrolmentToken.objects.get().used_at is not None

@@ -1,0 +1,35 @@
+"""A chain of its own for every test that touches the database."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+
+from flxdr.core.clock import ManualClock
+from ledger.services import listeners
+from ledger.services.genesis import ensure_genesis
+from tests.ledger.members import Consortium
+
+TABLES = ("approvals", "blocks", "ledger_signerkey", "ledger_proposal")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger alone: what the federation does when a block is sealed is the federation's to test."""
+    monkeypatch.setattr(listeners, "_listeners", [])
+
+
+@pytest.fixture
+def empty_ledger(db: None) -> None:
+    """No genesis: the one of the migrations is signed by another test's coordinator."""
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            on_postgresql = connection.vendor == "postgresql"
+            cursor.execute(f"TRUNCATE {table}" if on_postgresql else f"DELETE FROM {table}")
+
+
+@pytest.fixture
+def consortium(empty_ledger: None, clock: ManualClock) -> Consortium:
+    """A chain with a genesis block and nothing else."""
+    ensure_genesis(clock=clock)
+    return Consortium(clock)

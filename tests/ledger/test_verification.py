@@ -1,0 +1,195 @@
+"""The stored chain, tampered with by somebody who has the database's password."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from ledger import selectors
+from ledger.chain.block import COORDINATOR, block_hash
+from ledger.services.verification import verify_ledger
+from tests.ledger.chains import edited, hash_of, key_of
+from tests.ledger.members import Consortium, tamper
+
+MEMBERS = ["org-a", "org-b", "org-c"]
+
+
+@pytest.fixture
+def sealed(consortium: Consortium) -> Consortium:
+    """genesis, three admissions, releases at 4, 5, 6"""
+    consortium.admit(*MEMBERS)
+    for number in (1, 2, 3):
+        consortium.release(number, MEMBERS)
+    return consortium
+
+
+def _first_bad(consortium: Consortium, **options: Any) -> tuple[int, str, str]:
+    report = verify_ledger(clock=consortium.clock, **options)
+    assert not report.chain_valid
+    assert report.first_bad is not None
+    return report.first_bad.height, report.first_bad.code, report.first_bad.field
+
+
+def _edit_header(height: int) -> None:
+    block = selectors.block_at(height)
+    header = edited(bytes(block.header), model_hash=hash_of("evil"))
+    tamper("UPDATE blocks SET header = %s WHERE height = %s", header, height)
+
+
+def _edit_header_and_columns(height: int) -> None:
+    block = selectors.block_at(height)
+    header = edited(bytes(block.header), model_hash=hash_of("evil"))
+    new_hash = block_hash(header)
+    values = (header, hash_of("evil"), new_hash, height)
+    tamper("UPDATE blocks SET header = %s, model_hash = %s, block_hash = %s WHERE height = %s", *values)
+    _execute("UPDATE approvals SET block_hash = %s WHERE block_hash = %s", new_hash, block.block_hash)
+
+
+def _execute(statement: str, *values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def _replace_signature(height: int) -> None:
+    hash_ = selectors.block_at(height).block_hash
+    tamper("UPDATE approvals SET signature = %s WHERE org_id = 'org-a' AND block_hash = %s", bytes(64), hash_)
+
+
+def _column(column: str, value: Any) -> Any:
+    return lambda: tamper(f"UPDATE blocks SET {column} = %s WHERE height = 5", value)
+
+
+def _delete(height: int) -> None:
+    tamper("DELETE FROM blocks WHERE height = %s", height)
+
+
+def _strip(height: int, *org_ids: str) -> None:
+    tamper("SELECT 1")
+    for org_id in org_ids:
+        hash_ = selectors.block_at(height).block_hash
+        _execute("DELETE FROM approvals WHERE org_id = %s AND block_hash = %s", org_id, hash_)
+
+
+TAMPERINGS: dict[str, tuple[Any, int, str]] = {
+    "header": (lambda: _edit_header(5), 5, "column_mismatch"),
+    "header and columns": (lambda: _edit_header_and_columns(5), 5, "approval_signature"),
+    "model hash column": (_column("model_hash", hash_of("x")), 5, "column_mismatch"),
+    "version column": (_column("model_version", 9), 5, "column_mismatch"),
+    "round column": (_column("round_id", "round-9"), 5, "column_mismatch"),
+    "parent column": (_column("parent_model_hash", hash_of("x")), 5, "column_mismatch"),
+    "time column": (_column("timestamp", "2026-01-01 00:00:00+00"), 5, "column_mismatch"),
+    "block deleted": (lambda: _delete(5), 5, "height_mismatch"),
+    "genesis deleted": (lambda: _delete(0), 0, "genesis_malformed"),
+    "all deleted": (lambda: tamper("DELETE FROM blocks"), 0, "chain_empty"),
+    "signature": (lambda: _replace_signature(5), 5, "approval_signature"),
+    "approval deleted": (lambda: _strip(5, "org-a"), 5, "quorum_not_met"),
+    "coordinator's approval deleted": (lambda: _strip(6, COORDINATOR), 6, "coordinator_missing"),
+    "key replaced in the index": (
+        lambda: _execute("UPDATE ledger_signerkey SET spki = %s WHERE org_id = 'org-b'", key_of("x").public.spki),
+        2,
+        "signer_index_mismatch",
+    ),
+    "key deleted from the index": (
+        lambda: _execute("DELETE FROM ledger_signerkey WHERE org_id = 'org-b'"),
+        6,
+        "signer_index_mismatch",
+    ),
+    "key added to the index": (
+        lambda: _execute("UPDATE ledger_signerkey SET org_id = 'org-x' WHERE org_id = 'org-c'"),
+        6,
+        "signer_index_mismatch",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_found_at_its_height(sealed: Consortium, name: str) -> None:
+    assert verify_ledger(clock=sealed.clock).chain_valid
+    change, height, code = TAMPERINGS[name]
+    change()
+    assert _first_bad(sealed)[:2] == (height, code)
+
+
+def test_command_on_a_valid_chain(sealed: Consortium, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("verify_chain", genesis=selectors.chain_id())
+    out = capsys.readouterr().out
+    assert f"chain valid: 7 block(s), newest {selectors.head().block_hash}" in out
+    assert "warning: 2 block(s) between heights 1 and 2 sealed by the coordinator alone" in out
+    assert "7 block(s) unanchored" in out
+
+
+def test_command_names_the_first_bad_block(sealed: Consortium, capsys: pytest.CaptureFixture[str]) -> None:
+    _column("model_hash", hash_of("evil"))()
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_chain")
+    assert ended.value.code == 1
+    out = capsys.readouterr().out
+    assert "chain INVALID at height 5: column_mismatch" in out
+    assert f"expected  {hash_of('global 2')}" in out
+    assert f"actual    {hash_of('evil')}" in out
+    assert "heights 5 to 6; 5 block(s) before are good" in out
+
+
+@pytest.mark.parametrize("tampered", [False, True])
+def test_command_as_json(sealed: Consortium, tampered: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    if tampered:
+        _column("model_hash", hash_of("evil"))()
+        with pytest.raises(SystemExit):
+            call_command("verify_chain", json=True)
+    else:
+        call_command("verify_chain", "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert report["chain_valid"] is not tampered
+    assert (report["first_bad"] or {}).get("height") == (5 if tampered else None)
+    assert report["suspect_range"] == ([5, 6] if tampered else None)
+    assert report["last_good_checkpoint"] is None
+    assert set(report["stats"]) == {"seconds", "blocks_per_s"}
+
+
+def test_command_from_a_height(sealed: Consortium, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("verify_chain", "--from", "4", "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert report["covers"] == {"from": 0, "to": 6, "signatures_from": 4}
+    assert any("below height 4" in warning for warning in report["warnings"])
+
+
+def test_command_with_another_pin(sealed: Consortium, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("verify_chain", "--genesis", "0" * 64)
+    assert "height 0: genesis_mismatch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--genesis", "abc"], ["--from", "-1"], ["--from", "x"]])
+def test_command_refuses_what_it_cannot_read(sealed: Consortium, arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("verify_chain", f"{arguments[0]}={arguments[1]}")
+
+
+def test_command_shows_its_progress_on_a_terminal(
+    sealed: Consortium, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("verify_chain")
+    assert "verifying" not in capsys.readouterr().err
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    call_command("verify_chain")
+    assert "7/7" in capsys.readouterr().err
+
+
+def test_command_without_a_ledger(sealed: Consortium) -> None:
+    _execute("ALTER TABLE blocks RENAME TO gone")
+    with pytest.raises(CommandError) as refused:
+        call_command("verify_chain")
+    assert refused.value.returncode == 2
+    assert "manage.py migrate" in str(refused.value)
+
+
+def test_an_index_that_the_guide_reads(sealed: Consortium) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT height, model_hash FROM blocks ORDER BY height;")
+        rows = cursor.fetchall()
+    assert rows[-1] == (6, hash_of("global 3"))
+    assert rows[0] == (0, None)

@@ -1,0 +1,41 @@
+"""A directory of organisations in memory: authentication under test, the federation left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flxdr.core.keys import PublicKey
+from flxdr.platform.auth import directory
+
+
+@dataclass
+class MemoryDirectory:
+    keys: dict[str, Sequence[PublicKey]] = field(default_factory=dict)
+    active: set[str] = field(default_factory=set)
+    suspended: set[str] = field(default_factory=set)
+    touched: list[str] = field(default_factory=list)
+
+    def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
+        return self.keys.get(org_id, ())
+
+    def is_active(self, org_id: str) -> bool:
+        return org_id in self.active
+
+    def is_suspended(self, org_id: str) -> bool:
+        return org_id in self.suspended
+
+    def touch(self, org_id: str) -> None:
+        self.touched.append(org_id)
+
+
+@contextmanager
+def registered(replacement: directory.Directory) -> Iterator[None]:
+    """Use `replacement` until the block ends."""
+    before = directory._Registry.directory
+    directory.register(replacement)
+    try:
+        yield
+    finally:
+        directory._Registry.directory = before

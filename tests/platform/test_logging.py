@@ -1,0 +1,79 @@
+"""Log lines carry what they belong to, and go to where the operator looks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from flxdr.platform.logging import log_to_stdout, logging_configuration
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[Path]:
+    """A log of this test's own; the session's configuration comes back after it."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield tmp_path / "backend.log"
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def configure(log_file: Path, level: str = "INFO") -> None:
+    logging.config.dictConfig(logging_configuration(level=level, file=log_file))
+
+
+def lines(log_file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in log_file.read_text().splitlines()]
+
+
+def test_lines_carry_their_context(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(log_file)
+    structlog.contextvars.bind_contextvars(request_id="r1")
+    structlog.get_logger("flxdr.test").info("round started", round_id="round-1")
+    logging.getLogger("django.test").warning("by the standard library %s", "too")
+    ours, theirs = lines(log_file)
+    assert ours["event"] == "round started"
+    assert (ours["round_id"], ours["request_id"], ours["level"]) == ("round-1", "r1", "info")
+    assert ours["logger"] == "flxdr.test"
+    assert (theirs["event"], theirs["request_id"]) == ("by the standard library too", "r1")
+    captured = capsys.readouterr()
+    assert "round_id=round-1" in captured.err
+    assert captured.out == ""
+
+
+def test_exceptions_are_written_with_their_trace(log_file: Path) -> None:
+    configure(log_file)
+    try:
+        raise ZeroDivisionError("boom")
+    except ZeroDivisionError as error:
+        structlog.get_logger("flxdr.test").error("failed", exc_info=error)
+    (line,) = lines(log_file)
+    assert "ZeroDivisionError: boom" in str(line["exception"])
+
+
+@pytest.mark.parametrize(("level", "written"), [("DEBUG", ["debug", "info", "error"]), ("ERROR", ["error"])])
+def test_levels(log_file: Path, level: str, written: list[str]) -> None:
+    configure(log_file, level)
+    log = structlog.get_logger("flxdr.test")
+    log.debug("x")
+    log.info("x")
+    log.error("x")
+    assert [line["level"] for line in lines(log_file)] == written
+
+
+def test_services_log_to_standard_output(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(log_file)
+    log_to_stdout()
+    structlog.get_logger("flxdr.test").info("ready")
+    captured = capsys.readouterr()
+    assert "event=ready" in captured.out
+    assert captured.err == ""

@@ -1,0 +1,125 @@
+"""Production refuses development's conveniences; development names them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import ERROR, WARNING, run_checks
+
+from flxdr.checks import refuse_to_boot_misconfigured
+from flxdr.core.errors import Misconfigured
+from flxdr.core.keys import PrivateKey
+from flxdr.env import BASE_DIR
+
+KEY = PrivateKey.generate()
+SECRET = "kJ3-8sLq_02nVbX7yTgHw5RzPmEcUdAf"
+COMPLETE: dict[str, Any] = {
+    "env": "production",
+    "secret_key": SECRET,
+    "api_hmac_key": SECRET[::-1],
+    "pqc_sk_b64": KEY.seed,
+    "pqc_pk_b64": KEY.public.spki,
+    "allowed_hosts": ("fl.example.org",),
+}
+
+
+def identifiers(level: int) -> list[str]:
+    return sorted(str(message.id) for message in run_checks() if message.level == level)
+
+
+def test_complete_production_is_accepted(env: Any) -> None:
+    env(**COMPLETE)
+    assert identifiers(ERROR) == identifiers(WARNING) == []
+    refuse_to_boot_misconfigured()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"secret_key": None}, ["flxdr.E010"]),
+        ({"secret_key": "short"}, ["flxdr.E010"]),
+        ({"secret_key": "a" * 64}, ["flxdr.E010"]),
+        ({"api_hmac_key": None}, ["flxdr.E011"]),
+        ({"api_hmac_key": "your-secure-key-here"}, ["flxdr.E011"]),
+        ({"pqc_sk_b64": None, "pqc_pk_b64": None}, ["flxdr.E012"]),
+        ({"allowed_hosts": None}, ["flxdr.E013"]),
+        ({"pqc_pk_b64": PrivateKey.generate().public.spki}, ["flxdr.E014"]),
+        ({"pqc_pk_b64": b"no key"}, ["flxdr.E014"]),
+        ({"telemetry_backend": "roma"}, ["flxdr.E020"]),
+        ({"telemetry_backend": "roma", "roma_mq_url": "https://mq.example.org"}, ["flxdr.E020"]),
+        ({"telemetry_backend": "roma", "roma_mq_url": "https://mq.example.org", "roma_mq_token": "t"}, []),
+        (
+            {"secret_key": None, "api_hmac_key": None, "pqc_sk_b64": None, "pqc_pk_b64": None, "allowed_hosts": None},
+            ["flxdr.E010", "flxdr.E011", "flxdr.E012", "flxdr.E013"],
+        ),
+    ],
+)
+def test_incomplete_production_is_refused(env: Any, changes: dict[str, Any], expected: list[str]) -> None:
+    env(**COMPLETE | changes)
+    assert identifiers(ERROR) == expected
+    if expected:
+        with pytest.raises(Misconfigured, match=expected[0]):
+            refuse_to_boot_misconfigured()
+
+
+def test_development_says_loudly_what_it_leaves_open(caplog: pytest.LogCaptureFixture) -> None:
+    assert identifiers(ERROR) == []
+    assert identifiers(WARNING) == ["flxdr.W010", "flxdr.W011"]
+    refuse_to_boot_misconfigured()
+    assert "may operate the federation without a token" in caplog.text
+    assert "development secrets" in caplog.text
+
+
+def test_public_key_alone_is_refused(env: Any) -> None:
+    env(pqc_pk_b64=KEY.public.spki)
+    assert identifiers(ERROR) == ["flxdr.E014"]
+
+
+def test_kafka_needs_its_package(env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flxdr.checks.find_spec", lambda name: None)
+    env(telemetry_backend="kafka")
+    assert identifiers(ERROR) == ["flxdr.E021"]
+
+
+def test_misspelt_variables_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FL_PRIVACY_EPSILN", "2")
+    (warning,) = [message for message in run_checks() if message.id == "flxdr.W001"]
+    assert "FL_PRIVACY_EPSILN" in warning.msg
+    assert warning.hint == "Did you mean FL_PRIVACY_EPSILON?"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["manage.py", "check"],
+        ["manage.py", "migrate"],
+        ["-c", "import flxdr.wsgi"],
+        ["-m", "celery", "-A", "flxdr", "worker", "--pool=solo"],
+        ["-m", "celery", "-A", "flxdr", "beat"],
+    ],
+    ids=["check", "migrate", "web", "worker", "beat"],
+)
+def test_no_process_serves_production_with_development_secrets(command: list[str], tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    environment |= {
+        "FL_DATA_DIR": str(tmp_path),
+        "FL_ENV": "production",
+        "DJANGO_SETTINGS_MODULE": "flxdr.settings",
+    }
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode != 0
+    for identifier in ("flxdr.E010", "flxdr.E011", "flxdr.E012", "flxdr.E013"):
+        assert identifier in ended.stdout + ended.stderr

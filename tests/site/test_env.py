@@ -1,0 +1,193 @@
+"""Every variable of the guide works under its name; every bad value stops the boot."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flxdr.core.keys import PrivateKey
+from flxdr.env import BASE_DIR, Env, load
+from flxdr.management.commands.settings_doc import TARGET, settings_document
+from flxdr.platform.configuration import InvalidEnvironment, variables_of
+
+GUIDE = {
+    "FL_PRIVACY_EPSILON": ("1.0", "privacy_epsilon", 1.0),
+    "FL_PRIVACY_DELTA": ("1e-5", "privacy_delta", 1e-5),
+    "FL_PRIVACY_CLIPPING_NORM": ("1.0", "privacy_clipping_norm", 1.0),
+    "FL_AGGREGATION_METHOD": ("FedProx", "aggregation_method", "FedProx"),
+    "FL_AGGREGATION_ROBUST_METHOD": ("trimmed_mean", "aggregation_robust_method", "trimmed_mean"),
+    "FL_PROXIMAL_PARAMETER": ("0.01", "proximal_parameter", 0.01),
+    "FL_TRAINING_ROUNDS": ("10", "training_rounds", 10),
+    "FL_BATCH_SIZE": ("32", "batch_size", 32),
+    "FL_LEARNING_RATE": ("0.01", "learning_rate", 0.01),
+    "FL_BLOCKCHAIN_DB_PATH": (
+        "/var/lib/jarvis/fl_blockchain.db",
+        "blockchain_db_path",
+        Path("/var/lib/jarvis/fl_blockchain.db"),
+    ),
+    "FL_BLOCKCHAIN_VERIFICATION_METHOD": ("multisig", "blockchain_verification_method", "multisig"),
+    "FL_FEDERATION_TIMEOUT": ("600", "federation_timeout", 600),
+    "FL_MAX_ORG_FAILURE_RATE": ("0.3", "max_org_failure_rate", 0.3),
+    "BACKEND_PORT": ("8000", "backend_port", 8000),
+    "API_HMAC_KEY": ("your-secure-key-here", "api_hmac_key", "your-secure-key-here"),
+    "TELEMETRY_BACKEND": ("kafka", "telemetry_backend", "kafka"),
+    "TELEMETRY_KAFKA_BROKERS": ("localhost:9092", "telemetry_kafka_brokers", ("localhost:9092",)),
+    "DEV_ALLOWED_ORIGINS": ("['http://localhost:5173']", "dev_allowed_origins", ("http://localhost:5173",)),
+    "JARVIS_MTLS_REQUIRED": ("false", "mtls_required", False),
+}
+DIFFERENT_DEFAULTS = {"FL_BLOCKCHAIN_DB_PATH", "API_HMAC_KEY", "TELEMETRY_BACKEND"}
+
+
+@pytest.mark.parametrize("name", GUIDE)
+def test_guides_variables_are_read_as_printed(name: str) -> None:
+    text, attribute, value = GUIDE[name]
+    assert getattr(load({name: text}), attribute) == value
+
+
+@pytest.mark.parametrize("name", sorted(set(GUIDE) - DIFFERENT_DEFAULTS))
+def test_guides_values_are_the_defaults(name: str) -> None:
+    _, attribute, value = GUIDE[name]
+    assert getattr(load({}), attribute) == value
+
+
+def test_every_variable_is_read_by_one_attribute() -> None:
+    names = [declared.name for declared in variables_of(Env).values()]
+    assert len(names) == len(set(names))
+    for attribute, declared in variables_of(Env).items():
+        assert attribute in (declared.name.lower(), declared.name.lower().removeprefix("fl_").removeprefix("jarvis_"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes"),
+    [
+        ("development", {"privacy_mode": "none", "privacy_required": False}),
+        ("production", {"privacy_mode": "record", "privacy_required": True, "dev_allowed_origins": None}),
+    ],
+)
+def test_defaults_of_the_modes(mode: str, changes: dict[str, Any]) -> None:
+    env = load({"FL_ENV": mode})
+    assert {name: getattr(env, name) for name in changes} == changes
+    assert env.is_production is (mode == "production")
+
+
+def test_paths_lie_in_the_data_folder() -> None:
+    assert load({}).data_dir == BASE_DIR / "var"
+    assert load({"FL_DATA_DIR": "/srv/fl"}).database_path == Path("/srv/fl/fl_blockchain.db")
+    assert load({"FL_DATA_DIR": "/srv/fl", "FL_BLOCKCHAIN_DB_PATH": "/db/x.db"}).database_path == Path("/db/x.db")
+
+
+def test_keys_are_standard_base64() -> None:
+    key = PrivateKey.generate()
+    env = load({"PQC_SK_B64": base64.b64encode(key.seed).decode(), "PQC_PK_B64": key.public.to_base64()})
+    assert (env.pqc_sk_b64, env.pqc_pk_b64) == (key.seed, key.public.spki)
+
+
+def test_quorum_is_a_fraction() -> None:
+    assert load({}).blockchain_quorum == Fraction(2, 3)
+
+
+@pytest.mark.parametrize(
+    "origins", ["['http://a.example','https://b.example:8443']", "http://a.example, https://b.example:8443"]
+)
+def test_both_spellings_of_the_origins(origins: str) -> None:
+    assert load({"DEV_ALLOWED_ORIGINS": origins}).dev_allowed_origins == (
+        "http://a.example",
+        "https://b.example:8443",
+    )
+
+
+BAD = {
+    "FL_ENV": "staging",
+    "FL_PRIVACY_EPSILON": "-1",
+    "FL_PRIVACY_DELTA": "1",
+    "FL_PRIVACY_CLIPPING_NORM": "0",
+    "FL_PRIVACY_MODE": "both",
+    "FL_PRIVACY_CALIBRATION": "Analytic",
+    "FL_PRIVACY_REQUIRED": "perhaps",
+    "FL_PROTECTION": "secagg2",
+    "FL_AGGREGATION_METHOD": "fedavg",
+    "FL_AGGREGATION_ROBUST_METHOD": "mean",
+    "FL_PROXIMAL_PARAMETER": "2",
+    "FL_TRAINING_ROUNDS": "0",
+    "FL_BATCH_SIZE": "3.5",
+    "FL_LEARNING_RATE": "fast",
+    "FL_DEFAULT_MODEL": "../x",
+    "FL_BLOCKCHAIN_VERIFICATION_METHOD": "none",
+    "FL_BLOCKCHAIN_QUORUM": "1/3",
+    "FL_BLOCKCHAIN_QUORUM_MIN": "0",
+    "FL_APPROVAL_TIMEOUT": "0",
+    "FL_FEDERATION_TIMEOUT": "10m",
+    "FL_MAX_ORG_FAILURE_RATE": "30%",
+    "FL_MAX_SUBMISSION_BYTES": "1GB",
+    "FL_ALLOWED_HOSTS": "http://fl.example.org",
+    "FL_LOG_LEVEL": "verbose",
+    "FL_BEHIND_PROXY": "2",
+    "BACKEND_PORT": "80000",
+    "BACKEND_HOST": "local host",
+    "TELEMETRY_BACKEND": "rabbit",
+    "TELEMETRY_KAFKA_BROKERS": "localhost",
+    "ROMA_MQ_URL": "mq.example.org",
+    "DEV_ALLOWED_ORIGINS": "*",
+    "JARVIS_MTLS_REQUIRED": "yes please",
+    "JARVIS_MTLS_ALLOWED_FINGERPRINTS": "ab:cd",
+    "DATABASE_URL": "mysql://x/y",
+    "REDIS_URL": "localhost:6379",
+    "PQC_SK_B64": "short",
+    "PQC_PK_B64": "*",
+}
+FREE = {"FL_BLOCKCHAIN_DB_PATH", "FL_DATA_DIR", "SECRET_KEY", "API_HMAC_KEY", "ROMA_MQ_TOKEN"}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_value_is_named_with_what_is_allowed(name: str) -> None:
+    with pytest.raises(InvalidEnvironment) as refusal:
+        load({name: BAD[name]})
+    (problem,) = refusal.value.problems
+    assert (problem.id, problem.variable) == ("flxdr.E001", name)
+    assert "Allowed: " in problem.message
+    assert name in {"PQC_SK_B64", "PQC_PK_B64", "DATABASE_URL", "REDIS_URL"} or repr(BAD[name]) in problem.message
+
+
+def test_every_variable_with_a_rule_has_a_bad_value() -> None:
+    assert {declared.name for declared in variables_of(Env).values()} == set(BAD) | FREE
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["manage.py", "check"],
+        ["manage.py", "migrate"],
+        ["-c", "import flxdr.wsgi"],
+        ["-c", "import flxdr.celery as c; c.app.conf.broker_url"],
+    ],
+)
+def test_bad_value_stops_every_process(command: list[str], tmp_path: Path) -> None:
+    environment = os.environ | {
+        "FL_DATA_DIR": str(tmp_path / "state"),
+        "FL_FEDERATION_TIMEOUT": "10m",
+        "DJANGO_SETTINGS_MODULE": "flxdr.settings",
+    }
+    ended = subprocess.run(
+        [sys.executable, *command], cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode != 0
+    assert "FL_FEDERATION_TIMEOUT: '10m' is not allowed. Allowed: a whole number of at least 1" in ended.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_settings_document_is_true() -> None:
+    assert TARGET.read_text(encoding="utf-8") == settings_document(), "run `manage.py settings_doc`"
+
+
+def test_settings_document_tells_of_every_variable() -> None:
+    document = settings_document()
+    for declared in variables_of(Env).values():
+        assert f"| `{declared.name}`" in document
+    assert str(BASE_DIR) not in document
