@@ -40,7 +40,8 @@ class AnsweredAdmin(ReadOnlyAdmin):
         same_header = Approval.objects.filter(block_hash=OuterRef("block_hash")).order_by().values("block_hash")
         counts = Subquery(same_header.annotate(count=Count("pk")).values("count"))
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(answer_count=Coalesce(counts, 0))
+        counted: QuerySet[Any] = rows.annotate(answer_count=Coalesce(counts, 0))
+        return counted
 
     @admin.display(description="answers", ordering="answer_count")
     def answer_count(self, row: Any) -> int:

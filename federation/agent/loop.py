@@ -27,6 +27,8 @@ from ledger.chain.state import ChainState
 
 IDLE_SECONDS = 2.0
 """Pause after an answer that came at once and gave nothing to do."""
+SEALING_SECONDS = 3
+"""Patience of a poll after an approval: the sealed block is to be verified and remembered soon."""
 _FATAL = (ChainContradiction, HomeInvalid, ProtocolMismatch)
 
 
@@ -65,15 +67,21 @@ class Runner:
     def _step(self) -> bool:
         """One look at the coordinator; whether there was something to do."""
         worked = self._deliver_unsent()
-        due = self._agent.coordinator.get(
-            "federation/round/current", {"wait": 0 if self._once or worked else LONG_POLL_SECONDS}
-        )
+        due = self._agent.coordinator.get("federation/round/current", {"wait": self._patience(worked)})
         state = chain.follow(self._agent, head=due.get("head"))
         for offer in self._offers(due.get("round")):
             worked |= self._guarded(partial(self._serve_round, offer), what=f"round {offer.get('round_id')}")
         for document in due.get("proposals") or ():
             worked |= self._guarded(partial(self._decide, document, state), what="proposal")
         return worked
+
+    def _patience(self, worked: bool) -> int:
+        """Seconds to wait in the coordinator: short while a block that this agent approved is about to be sealed."""
+        if self._once or worked:
+            return 0
+        known = self._agent.state.chain()
+        awaited = known is not None and self._agent.state.approval_at(known.height + 1) is not None
+        return SEALING_SECONDS if awaited else LONG_POLL_SECONDS
 
     def _offers(self, offer: object) -> Iterator[Mapping[str, Any]]:
         """The offered round; where it is of a model that this agent does not train, those of its own models."""

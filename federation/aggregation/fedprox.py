@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from federation.aggregation.blocks import spans
 from federation.aggregation.cohort import Aggregate, Cohort
 from federation.aggregation.fixed_point import weighted_mean
 from federation.aggregation.strategy import Parameter, Strategy
@@ -42,6 +43,8 @@ class FedProx(Strategy):
         return 1
 
     def _combine(self, cohort: Cohort) -> Aggregate:
-        mean = weighted_mean(cohort.updates, cohort.weights).astype(np.int64)
-        pull = round_half_up_div(mean * self.lambda_ppm, MILLION)
-        return Aggregate((mean - pull).astype(np.int32))
+        update = weighted_mean(cohort.updates, cohort.weights)
+        for span in spans(cohort.size):
+            mean = update[span].astype(np.int64)
+            update[span] = mean - round_half_up_div(mean * self.lambda_ppm, MILLION)
+        return Aggregate(update)

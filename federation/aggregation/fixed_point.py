@@ -42,7 +42,7 @@ def require_total(weights: Sequence[int]) -> int:
 def weighted_mean(updates: Sequence[NDArray[np.int32]], weights: NDArray[np.int64]) -> NDArray[np.int32]:
     """round_half_up(sum(w_i u_i) / sum(w_i)) for every coordinate.
 
-    Reads one vector at a time; the extra memory (one int64 vector and a small block) does not grow with N.
+    Reads one vector at a time; the extra memory (an int64 vector and small blocks) does not grow with N.
 
     Args:
         updates: N vectors of D int32.
@@ -60,4 +60,7 @@ def weighted_mean(updates: Sequence[NDArray[np.int32]], weights: NDArray[np.int6
             product = scratch[: span.stop - span.start]
             np.multiply(update[span], weight, out=product)
             sums[span] += product
-    return round_half_up_div(sums, total).astype(np.int32)  # a mean of int32 values is within int32
+    mean = np.empty(size, dtype=np.int32)  # a mean of int32 values is within int32
+    for span in spans(size, _WIDTH):
+        mean[span] = round_half_up_div(sums[span], total)
+    return mean

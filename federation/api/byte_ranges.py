@@ -99,14 +99,21 @@ def _conditional(file: BinaryIO, meta: Mapping[str, str], quoted: str) -> HttpRe
     if part is None:
         return FileResponse(file)
     headers = {"Content-Range": f"bytes {part.first}-{part.last}/{size}", "Content-Length": str(part.length)}
-    response = StreamingHttpResponse(_chunks(file, part), status=206, headers=headers)
-    response._resource_closers.append(file.close)  # as FileResponse does: closed even if nobody reads it
-    return response
+    return StreamingHttpResponse(FilePart(file, part), status=206, headers=headers)
 
 
-def _chunks(file: BinaryIO, part: ByteRange) -> Iterator[bytes]:
-    file.seek(part.first)
-    left = part.length
-    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
-        left -= len(chunk)
-        yield chunk
+class FilePart:
+    """A part of a file in chunks; the response closes it, read or not."""
+
+    def __init__(self, file: BinaryIO, part: ByteRange) -> None:
+        self._file, self._part = file, part
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(self._part.first)
+        left = self._part.length
+        while left and (chunk := self._file.read(min(left, CHUNK_BYTES))):
+            left -= len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self._file.close()

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from federation.api.identifiers import Identifier
 from federation.errors import StatementMalformed
 from federation.statements import PPM, Envelope
 
@@ -23,8 +24,8 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 class StatementFields(msgspec.Struct, frozen=True):
     """The part of a statement that describes the update; the rest is checked against the round by the service."""
 
-    round_id: _Name
-    org: _Name
+    round_id: Identifier
+    org: Identifier
     kind: Literal["weights", "delta"]
     samples: int
     metrics: Annotated[dict[_Name, int], msgspec.Meta(max_length=64)]

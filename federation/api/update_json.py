@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.api.errors import MalformedJson, ShapeMismatch, UnreadableBody
+from federation.api.identifiers import Identifier
 
 MAX_DIMENSIONS = 8
 DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4"}
@@ -32,8 +33,8 @@ class Gradient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SubmissionDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `round/submit-gradient`."""
 
-    round_id: _Name
-    org_id: _Name
+    round_id: Identifier
+    org_id: Identifier
     gradient: Gradient
     metrics: Annotated[dict[_Name, float], msgspec.Meta(max_length=64)] = {}
     kind: Literal["weights", "delta"] = "weights"

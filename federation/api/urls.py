@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, register_converter
 
+from federation.api.identifiers import IdentifierConverter
 from federation.api.views.campaigns import CampaignStartViewSet, CampaignViewSet
 from federation.api.views.models import ModelFileViewSet, ModelViewSet
 from federation.api.views.organizations import (
@@ -14,8 +15,9 @@ from federation.api.views.organizations import (
 from federation.api.views.rounds import CurrentRoundViewSet, RoundStartViewSet, RoundViewSet
 from federation.api.views.submissions import OwnSubmissionViewSet, SubmissionViewSet
 
+register_converter(IdentifierConverter, "identifier")
 _decision = OrganizationDecisionViewSet.as_view
-_ORGANIZATION = "federation/organizations/<str:org_id>"
+_ORGANIZATION = "federation/organizations/<identifier:org_id>"
 
 urlpatterns = [
     path("federation/register", RegistrationViewSet.as_view({"post": "register"}), name="contract-register"),
@@ -27,20 +29,20 @@ urlpatterns = [
         name="contract-submit-gradient",
     ),
     path(
-        "federation/round/<str:round_id>/status",
+        "federation/round/<identifier:round_id>/status",
         RoundViewSet.as_view({"get": "status"}),
         name="contract-round-status",
     ),
     path("federation/status", RoundViewSet.as_view({"get": "federation_status"}), name="contract-federation-status"),
     path("federation/round/current", CurrentRoundViewSet.as_view({"get": "current"}), name="current-round"),
     path(
-        "federation/round/<str:round_id>/submission",
+        "federation/round/<identifier:round_id>/submission",
         OwnSubmissionViewSet.as_view({"get": "retrieve"}),
         name="own-submission",
     ),
     path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
     path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),
-    path("federation/model/<str:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),
+    path("federation/model/<identifier:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),
     path("federation/campaign/start", CampaignStartViewSet.as_view({"post": "start"}), name="campaign-start"),
     path("federation/campaign/<int:campaign_id>", CampaignViewSet.as_view({"get": "retrieve"}), name="campaign"),
     path(f"{_ORGANIZATION}/approve", _decision({"post": "approve"}), name="organization-approve"),

@@ -80,9 +80,13 @@ class _Tally:
             "operator": "sealed by the coordinator alone, as the policy in genesis says",
         }
         return [
-            f"{count} block(s) between heights {first} and {last} {why[rule]}: no organisation vouches for them"
+            f"{count} block(s) {_heights(first, last)} {why[rule]}: no organisation vouches for them"
             for rule, (count, first, last) in self.unvouched.items()
         ]
+
+
+def _heights(first: int, last: int) -> str:
+    return f"at height {first}" if first == last else f"between heights {first} and {last}"
 
 
 def verify_chain(

@@ -49,6 +49,22 @@ def test_it_waits_in_the_coordinator_and_pauses_when_that_answers_at_once(bench:
     assert bench.pauses == [IDLE_SECONDS] * 3
 
 
+def test_it_is_less_patient_while_an_approved_block_is_to_be_sealed(make_bench: MakeBench) -> None:
+    bench = make_bench(admissions="auto")
+    proposal = bench.coordinator.propose_admission("org-c", PrivateKey.generate(Algorithm.ED25519))
+
+    def seal(poll: int) -> None:
+        if poll == 3:  # after this poll's answer was made
+            bench.coordinator.seal_proposal(proposal)
+
+    run_for(bench, 4, seal)
+    waits = [r.url.params["wait"] for r in bench.coordinator.requests if r.url.path.endswith("/current")]
+    assert waits == ["25", "3", "3", "3", "25"]
+    state = bench.open().state.chain()
+    assert state is not None
+    assert state.height == 3
+
+
 def test_a_failure_that_may_pass_is_said_once_and_tried_again(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     config = bench.coordinator.start_round(NORMALISER)
     path = "federation/round/submit-gradient"

@@ -82,3 +82,17 @@ def operator() -> Caller:
 
 def organization(org_id: str) -> Caller:
     return bearer(issued(org_id, ORGANIZATION))
+
+
+def refuse_with(response: Any, status: int, code: str | None = None) -> dict[str, Any]:
+    """The problem document, once it is one of that status and code."""
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "code", "detail"} <= set(problem)
+    assert problem["status"] == status
+    assert problem["detail"]
+    if code is not None:
+        assert problem["code"] == code
+        assert problem["type"] == f"urn:flxdr:error:{code}"
+    return problem

@@ -168,6 +168,8 @@ def test_numbers_that_json_does_not_have_are_refused(literal: str) -> None:
         (document(gradient={"surprise": 1}), "surprise"),
         (document(round_id=5), "round_id"),
         (document(round_id="x" * 65), "round_id"),
+        (document(round_id="round\x00"), "round_id"),
+        (document(org_id="org alpha"), "org_id"),
         (document(kind="gradients"), "kind"),
         (document(metrics={"loss": "low"}), "metrics"),
         (document(metrics={f"m{number}": 0.0 for number in range(65)}), "metrics"),

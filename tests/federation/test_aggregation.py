@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from django.db import OperationalError, connection
 
+from federation.errors import SubmissionDamaged
 from federation.models import ModelVersion, Organization, Participant, Submission, TrainingRound
 from federation.protection.plain import Plain
 from federation.services import aggregation, candidates, reconcile, rounds
@@ -256,6 +258,47 @@ class TestDeadWorkers:
         assert answers == [True, False]
         assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
         assert AuditEvent.objects.filter(kind="round.transition", data__to="verifying").count() == 1
+
+    @pytest.mark.parametrize("ending", ["commit", "refusal", "trouble"])
+    def test_what_it_does_late_does_not_touch_its_successors_claim(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, ending: str
+    ) -> None:
+        training_round = collected(federation, clock)
+        original = aggregation._commit
+        successors: list[aggregation.Claim | None] = []
+
+        def late(claim: aggregation.Claim, outcome: aggregation.Outcome) -> bool:
+            clock.advance(aggregation.LEASE)
+            successors.append(aggregation._claim(training_round.round_id, clock))
+            if ending == "refusal":
+                raise SubmissionDamaged("seen too late")
+            if ending == "trouble":
+                raise OperationalError("database is locked")
+            return original(claim, outcome)
+
+        monkeypatch.setattr(aggregation, "_commit", late)
+        with pytest.raises(OperationalError) if ending == "trouble" else nullcontext():
+            assert not aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+        (successor,) = successors
+        assert successor is not None
+        training_round.refresh_from_db()
+        assert (training_round.status, training_round.token) == ("aggregating", successor.token)
+        assert not Proposal.objects.filter(round_id=training_round.round_id).exists()
+
+    def test_a_slow_worker_keeps_its_round_between_its_steps(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        training_round = collected(federation, clock)
+        original = Plain.vectors
+
+        def slow(self: Plain, stored: Any, schema: Any) -> Any:
+            for vector in original(self, stored, schema):
+                clock.advance(aggregation.LEASE - timedelta(seconds=1))
+                assert list(reconcile.due(clock=clock)) == []
+                yield vector
+
+        monkeypatch.setattr(Plain, "vectors", slow)
+        assert aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
 
     def _die(self, training_round: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker that claims the round and is killed before it commits: no handler of its own runs."""

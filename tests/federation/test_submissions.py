@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from federation import errors
 from federation.models import ModelVersion, Organization, Submission, TrainingRound
-from federation.services import enrolment, rounds, submissions
+from federation.services import enrolment, rounds, submissions, update_values
 from federation.services.received import FlatValues, NamedTensors, ReceivedUpdate
 from flxdr.core.canonical import digest
 from flxdr.core.clock import ManualClock
@@ -193,6 +194,26 @@ class TestWhoAndWhere:
         rounds.abort_round(round_id=opened.round_id, actor="operator", reason="x", clock=clock)
         error = refused(json_update(opened.round_id, "org-beta"), clock, stored, errors.RoundClosed)
         assert error.fields["round_status"] == "failed"
+
+    def test_a_round_that_ends_while_the_update_is_checked(
+        self,
+        pair: SimulatedFederation,
+        opened: TrainingRound,
+        clock: ManualClock,
+        data_dir: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        checked_norm = update_values.checked_norm
+
+        def meanwhile(*arguments: Any) -> float:
+            rounds.abort_round(round_id=opened.round_id, actor="operator", reason="x", clock=clock)
+            return checked_norm(*arguments)
+
+        monkeypatch.setattr(update_values, "checked_norm", meanwhile)
+        with pytest.raises(errors.RoundClosed):
+            pair.organizations[1].submit(json_update(opened.round_id, "org-beta"))
+        assert not Submission.objects.exists()
+        assert not list((data_dir / "blobs").rglob("*"))
 
 
 class TestStatement:

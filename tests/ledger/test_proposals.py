@@ -13,17 +13,15 @@ from flxdr.celery import app as celery_app
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError, Malformed
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.block import parse_header
-from ledger.chain.failures import BlockInvalid
 from ledger.errors import ProposalClosed, ProposalConflict, ProposalMissing, ReleaseInvalid
 from ledger.models import Proposal
 from ledger.services import proposals
 from ledger.services.verification import verify_ledger
 from ledger.tasks import countersign
 from tests.conftest import SentTasks
-from tests.ledger.chains import hash_of, key_of, provenance
-from tests.ledger.members import Consortium, header_of, statement_for
+from tests.ledger.chains import hash_of, provenance
+from tests.ledger.members import Consortium, header_of
 
 TWO = ["org-a", "org-b"]
 
@@ -154,13 +152,6 @@ def test_another_release_for_the_same_round(two: Consortium) -> None:
         two.propose_release(1, TWO, samples_total=7)
 
 
-def test_a_key_belongs_to_one_organization(two: Consortium) -> None:
-    two.propose_admission("org-c")
-    key = key_of("org-c")
-    with pytest.raises(ProposalConflict):
-        two.propose_admission("org-d", key=key)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -204,48 +195,6 @@ def test_a_model_hash_is_a_hash(two: Consortium) -> None:
             clock=two.clock,
         )
     assert not Proposal.objects.filter(type="release").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "check"),
-    [
-        ({"proof": bytes(64)}, "admission_signature"),
-        ({"endorsement": ("0" * 64, b"x")}, "admission_endorsement"),
-    ],
-)
-def test_an_admission_is_proven(two: Consortium, options: dict[str, Any], check: str) -> None:
-    with pytest.raises(BlockInvalid) as refused:
-        two.propose_admission("org-c", **options)
-    assert refused.value.check == check
-    assert len(statuses()) == 2
-
-
-@pytest.mark.parametrize("changes", [{"org_id": "org-x"}, {"key_id": "0" * 64}, {"chain_id": "0" * 64}])
-def test_an_admissions_statement_is_about_it(two: Consortium, changes: dict[str, str]) -> None:
-    statement = statement_for("org-c", key_of("org-c"), **changes)
-    with pytest.raises(BlockInvalid) as refused:
-        two.propose_admission("org-c", statement=statement)
-    assert refused.value.check == "admission_statement"
-
-
-def test_nobody_adds_a_key_to_a_member_without_it(two: Consortium) -> None:
-    intruder = key_of("intruder")
-    statement = statement_for("org-a", intruder)
-    by_other = (key_of("org-b").public.key_id, dsse.sign(key_of("org-b"), dsse.REGISTRATION_TYPE, statement))
-    for endorsement in (None, by_other):
-        with pytest.raises(BlockInvalid):
-            two.propose_admission("org-a", key=intruder, statement=statement, endorsement=endorsement)
-
-
-def test_two_admissions_of_one_newcomer_do_not_both_pass(two: Consortium) -> None:
-    """The second is proven as a newcomer's and no longer holds once the first is sealed."""
-    first = two.propose_admission("org-c")
-    second = two.propose_admission("org-c", key=key_of("org-c second"))
-    two.seal(first)
-    second.refresh_from_db()
-    assert second.status == "withdrawn"
-    assert second.end_reason.startswith("no longer extends the chain: admission_endorsement")
-    assert selectors.head().height == 3
 
 
 def test_opening_asks_for_the_coordinators_signature(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,6 @@ from federation.agent import chain, enrolment
 from federation.agent.client import Backoff
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, surroundings
 from federation.agent.errors import Refused, Unreachable
-from federation.agent.output import table
 from federation.agent.session import Agent
 from flxdr.core.errors import FlxdrError
 from ledger.chain.verify import Report
@@ -79,15 +79,16 @@ def status(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json =
     context.obj = replace(surroundings(context), backoff=Backoff(attempts=1))
     with opened(context, home, machine) as agent:
         document = _status(agent, home)
-        shown = [
-            (name, "-" if value is None else value) for name, value in document.items() if not isinstance(value, dict)
-        ]
-        releases = [(name, entry["version"], entry["model_hash"]) for name, entry in document["releases"].items()]
-        agent.output.result(
-            document,
-            table("", ("", ""), shown),
-            table("Releases on the verified chain", ("model", "version", "hash"), releases),
-        )
+        agent.output.result(document, *_status_lines(document))
+
+
+def _status_lines(document: Mapping[str, Any]) -> list[str]:
+    """One `name: value` a line: hashes stay whole, whatever the width of the terminal."""
+    shown = {name: value for name, value in document.items() if name != "releases"}
+    lines = [f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in shown.items()]
+    for name, release in document["releases"].items():
+        lines.append(f"release of {name}: version {release['version']}, {release['model_hash']}")
+    return lines
 
 
 def _status(agent: Agent, home: Path) -> dict[str, Any]:

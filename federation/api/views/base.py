@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.viewsets import ViewSet
 
+from federation.api.identifiers import identifier_or_none
 from federation.api.parsers import DocumentParser
 from flxdr.core.errors import Forbidden
 from flxdr.platform.api.parameters import strict_query
@@ -37,6 +38,15 @@ class FederationViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.query = strict_query(request, self.parameters.get(self.action or "", ()))
+
+    @property
+    def model(self) -> str | None:
+        """The model that the query names.
+
+        Raises:
+            InvalidParameter: what it names can be none.
+        """
+        return identifier_or_none(self.query.get("model"), parameter="model")
 
 
 def valid(serializer: Serializer[Any]) -> dict[str, Any]:

@@ -92,4 +92,4 @@ class ModelViewSet(FederationViewSet):
     )
     def page(self, request: Request) -> Response:
         bounds = LimitOffset.from_request(request, allowed=("model",))
-        return Response(selectors.models_page(model=self.query.get("model"), limit=bounds.limit, offset=bounds.offset))
+        return Response(selectors.models_page(model=self.model, limit=bounds.limit, offset=bounds.offset))

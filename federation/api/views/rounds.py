@@ -81,7 +81,7 @@ class RoundViewSet(FederationViewSet):
         examples=examples.FEDERATION_STATUS,
     )
     def federation_status(self, request: Request) -> Response:
-        model = self.query.get("model")
+        model = self.model
         if model is not None:
             model_versions.require_known(model)
         return Response(selectors.federation_status(model))
@@ -95,7 +95,7 @@ class RoundViewSet(FederationViewSet):
     )
     def page(self, request: Request) -> Response:
         bounds = LimitOffset.from_request(request, allowed=("model",))
-        return Response(selectors.rounds_page(model=self.query.get("model"), limit=bounds.limit, offset=bounds.offset))
+        return Response(selectors.rounds_page(model=self.model, limit=bounds.limit, offset=bounds.offset))
 
 
 class CurrentRoundViewSet(FederationViewSet):
@@ -113,7 +113,7 @@ class CurrentRoundViewSet(FederationViewSet):
         responses={200: CurrentRoundAnswer},
     )
     def current(self, request: Request) -> Response:
-        org_id, model = organization_of(request), self.query.get("model")
+        org_id, model = organization_of(request), self.model
         wait = whole_number(dict(self.query), "wait", default=0, at_least=0, at_most=MAX_WAIT_SECONDS)
         return Response(poll(lambda: selectors.current_round_for(org_id, model), due=_is_due, wait=wait))
 
