@@ -27,7 +27,7 @@ demo: $(DEPS) ## a whole federation on this machine (DATA=folder, DEMO_EXIT=1, K
 	$(BIN)/python manage.py demo
 
 test: $(DEPS) ## the whole test suite (TESTS=path for a part of it)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 lint: $(DEPS) ## formatting, style, types, import contracts, templates
 	$(BIN)/ruff check .

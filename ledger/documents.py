@@ -85,9 +85,8 @@ def _lineage_document(block: Block) -> dict[str, Any]:
 
 
 def _proposal_document(proposal: Proposal, answers: Sequence[Approval]) -> dict[str, Any]:
-    def organizations(verdict: Approval.Verdict) -> list[str]:
-        return [answer.org_id for answer in answers if answer.verdict == verdict]
-
+    approving = [answer.org_id for answer in answers if answer.verdict == Approval.Verdict.APPROVE]
+    rejections = [_rejection_document(answer) for answer in answers if answer.verdict == Approval.Verdict.REJECT]
     return {
         "id": proposal.pk,
         "type": proposal.type,
@@ -101,8 +100,18 @@ def _proposal_document(proposal: Proposal, answers: Sequence[Approval]) -> dict[
         "rule": proposal.rule or None,
         "voters": proposal.voters,
         "threshold": proposal.threshold,
-        "approvals": organizations(Approval.Verdict.APPROVE),
-        "rejections": organizations(Approval.Verdict.REJECT),
+        "approvals": approving,
+        "rejections": rejections,
         "deadline": format_timestamp(proposal.deadline) if proposal.deadline else None,
         "end_reason": proposal.end_reason or None,
+    }
+
+
+def _rejection_document(answer: Approval) -> dict[str, str]:
+    """A refusal with its signature, so that whoever reads it can check that the proposal is lost."""
+    return {
+        "org_id": answer.org_id,
+        "key_id": answer.key_id,
+        "reason": answer.reason,
+        "signature": encode_base64(bytes(answer.signature)),
     }

@@ -11,10 +11,15 @@ import pytest
 import structlog
 from celery import current_app
 from django.conf import LazySettings
+from hypothesis import settings as hypothesis_settings
 from rest_framework.test import APIClient
 
 from flxdr.core.clock import ManualClock
 from flxdr.env import Env
+
+# An example that waited for a busy processor has not failed.
+hypothesis_settings.register_profile("unhurried", deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,10 @@ import atexit
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+
+from flxdr.core.keys import PrivateKey
 
 for _name in [name for name in os.environ if name.startswith(("FL_", "JARVIS_", "PQC_", "TELEMETRY_", "ROMA_"))]:
     del os.environ[_name]  # what a developer's shell exports must not decide a test
@@ -15,7 +18,11 @@ atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ["FL_DATA_DIR"] = str(_folder)
 
 from flxdr.settings import *  # noqa: E402, F403
-from flxdr.settings import DATABASES  # noqa: E402
+from flxdr.settings import DATABASES, FLXDR  # noqa: E402
+
+# The chain of the test database is founded once; every test must find the coordinator's key that signed it.
+_key = PrivateKey.generate()
+FLXDR = replace(FLXDR, pqc_sk_b64=_key.seed, pqc_pk_b64=_key.public.spki)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if "sqlite3" in DATABASES["default"]["ENGINE"]:

@@ -118,7 +118,7 @@ def privacy_mechanism() -> Mapping[str, Any]:
         raise PrivacyRequired(
             "the round would declare no privacy mechanism",
             expected="a mechanism, because FL_PRIVACY_REQUIRED is set",
-            action="Set FL_PRIVACY_MODE to organization or record.",
+            action="Set FL_PRIVACY_REQUIRED=false to train without noise, knowing that nothing protects the updates.",
         )
     return mechanism
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from fractions import Fraction
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +21,7 @@ from federation.errors import RoundMissing, RoundOpen, RoundStateConflict, Wrong
 from federation.models import Campaign, ModelVersion, Participant, TrainingRound
 from federation.round_config import RoundConfig
 from federation.services import model_versions, reputation, round_setup
+from federation.services.attendance import Attendance
 from federation.services.queue import AGGREGATE_ROUND, enqueue
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock
@@ -129,17 +129,17 @@ def close_collection(*, round_id: str, clock: Clock, actor: str = COORDINATOR) -
         training_round = TrainingRound.objects.select_for_update().filter(round_id=round_id).first()
         if training_round is None or training_round.status != Status.IN_PROGRESS:
             return False
-        expected, missing = _attendance(training_round)
+        present = Attendance.of(training_round)
         now = clock.now()
-        if missing and now < training_round.deadline:
+        if present.missing and now < training_round.deadline:
             return False
-        failure = _insufficient(training_round, expected, missing)
+        failure = present.shortfall(minimum=training_round.min_orgs)
         if failure is not None:
             code, reason = failure
             return fail_round(
                 round_id=round_id, code=code, reason=reason, sources=(Status.IN_PROGRESS,), actor=actor, clock=clock
             )
-        reason = "the deadline has passed" if missing else "every participant has submitted"
+        reason = "the deadline has passed" if present.missing else "every participant has submitted"
         closed = move(
             round_id=round_id,
             source=Status.IN_PROGRESS,
@@ -254,30 +254,6 @@ def _create(config: RoundConfig, campaign: Campaign | None, clock: Clock) -> Tra
             )
     except IntegrityError as error:
         raise RoundOpen(f"another round of {config.model_name} was started at this moment") from error
-
-
-def _attendance(training_round: TrainingRound) -> tuple[int, list[str]]:
-    """How many were expected, and the names of those whose update is not there."""
-    rows = list(training_round.participants.values_list("organization__org_id", "status"))
-    return len(rows), sorted(org_id for org_id, status in rows if status == Participant.Status.EXPECTED)
-
-
-def _insufficient(training_round: TrainingRound, expected: int, missing: Sequence[str]) -> tuple[str, str] | None:
-    """Code and reason for which a collection that ends now must fail, if it must."""
-    submitted = expected - len(missing)
-    absent = f"missing: {', '.join(missing)}"
-    if submitted < training_round.min_orgs:
-        return (
-            "too_few_submissions",
-            f"{submitted} of {expected} organizations submitted, {training_round.min_orgs} are needed; {absent}",
-        )
-    limit = Fraction(str(settings.FLXDR.max_org_failure_rate))
-    if len(missing) > limit * expected:
-        return (
-            "failure_rate_exceeded",
-            f"{len(missing)} of {expected} organizations are missing, at most {float(limit):.0%} may be; {absent}",
-        )
-    return None
 
 
 def _after_failure(round_id: str, source: Status, reason: str, clock: Clock) -> None:

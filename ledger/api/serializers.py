@@ -160,6 +160,13 @@ class ExportSerializer(serializers.Serializer[dict[str, Any]]):
     records = RecordSerializer(many=True)
 
 
+class RejectionSerializer(serializers.Serializer[dict[str, str]]):
+    org_id = serializers.CharField()
+    key_id = serializers.CharField()
+    reason = serializers.CharField()
+    signature = serializers.CharField(help_text="base64, over the rejection statement")
+
+
 class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
     id = serializers.IntegerField()
     type = serializers.ChoiceField(choices=["release", "governance"])
@@ -174,7 +181,7 @@ class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
     voters = serializers.ListField(child=serializers.CharField())
     threshold = serializers.IntegerField(help_text="distinct voters that must approve; of two voters, both")
     approvals = serializers.ListField(child=serializers.CharField())
-    rejections = serializers.ListField(child=serializers.CharField())
+    rejections = RejectionSerializer(many=True)
     deadline = serializers.CharField(allow_null=True)
     end_reason = serializers.CharField(allow_null=True)
 

@@ -42,7 +42,9 @@ def approve(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, clo
     proposal = selectors.proposal_by_id(proposal_id)
     if _answered(proposal, org_id, Approval.Verdict.APPROVE):
         return proposal
-    key = _voter_key(proposal, org_id, key_id, clock)
+    if not _takes_answers(proposal, clock):
+        raise _closed(proposal, expected="an open proposal before its deadline")
+    key = _voter_key(proposal, org_id, key_id)
     dsse.verify(key, signature, dsse.BLOCK_TYPE, _header(proposal))
     _record(proposal, SignedApproval(org_id, key_id, signature), Approval.Verdict.APPROVE, clock)
     _seal_if_met(proposal, clock)
@@ -53,6 +55,9 @@ def approve(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, clo
 @transaction.atomic
 def reject(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, reason: str, clock: Clock) -> Proposal:
     """Record an organisation's refusal; ends the proposal once the quorum is out of reach.
+
+    A proposal that ended without a seal takes refusals still: enough of them prove to those who had approved it that
+    it can never be sealed, so they are free to approve another block at its height.
 
     Args:
         signature: DSSE signature over `ledger.chain.approvals.rejection_statement`, type
@@ -65,13 +70,14 @@ def reject(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, reas
     proposal = selectors.proposal_by_id(proposal_id)
     if _answered(proposal, org_id, Approval.Verdict.REJECT):
         return proposal
-    key = _voter_key(proposal, org_id, key_id, clock)
-    assert proposal.block_hash is not None
+    if proposal.block_hash is None or proposal.status == Proposal.Status.SEALED:
+        raise _closed(proposal, expected="a proposal with a header that is not sealed")
+    key = _voter_key(proposal, org_id, key_id)
     statement = rejection_statement(block_hash=proposal.block_hash, org_id=org_id, reason=reason)
     dsse.verify(key, signature, dsse.REJECTION_TYPE, statement)
     _record(proposal, SignedApproval(org_id, key_id, signature), Approval.Verdict.REJECT, clock, reason)
     rejecting = _organizations(proposal, Approval.Verdict.REJECT)
-    if _rule(proposal).is_lost(rejecting):
+    if proposal.status == Proposal.Status.OPEN and _rule(proposal).is_lost(rejecting):
         end_proposal(
             proposal=proposal,
             status=Proposal.Status.REJECTED,
@@ -131,14 +137,16 @@ def _answered(proposal: Proposal, org_id: str, verdict: Approval.Verdict) -> boo
     return True
 
 
-def _voter_key(proposal: Proposal, org_id: str, key_id: str, clock: Clock) -> PublicKey:
-    if not _takes_answers(proposal, clock):
-        raise ProposalClosed(
-            f"proposal {proposal.pk} is {proposal.status}",
-            expected="an open proposal before its deadline",
-            action="Ask for the open proposals again.",
-            proposal_status=proposal.status,
-        )
+def _closed(proposal: Proposal, expected: str) -> ProposalClosed:
+    return ProposalClosed(
+        f"proposal {proposal.pk} is {proposal.status}",
+        expected=expected,
+        action="Ask for the open proposals again.",
+        proposal_status=proposal.status,
+    )
+
+
+def _voter_key(proposal: Proposal, org_id: str, key_id: str) -> PublicKey:
     if org_id not in proposal.voters:
         raise NotAVoter(
             f"{org_id} has no vote on proposal {proposal.pk}", expected=", ".join(proposal.voters) or COORDINATOR

@@ -110,6 +110,17 @@ def test_a_release_with_another_provenance_is_rejected(bench: Bench, changes: di
     assert reason in rejection(bench)
 
 
+@pytest.mark.parametrize(("parent", "votes"), [({}, ["approve"]), ({"parent_model_hash": "0" * 64}, ["reject"])])
+def test_a_member_that_did_not_train_checks_what_it_can(bench: Bench, parent: dict[str, str], votes: list[str]) -> None:
+    """With one training organisation all members vote; the first release could name any parent."""
+    bench.coordinator.start_round(CLASSIFIER, participants=(PEER,))
+    bench.coordinator.submit_for(PEER, zeros(CLASSIFIER))
+    bench.coordinator.propose_release(**parent)
+    bench.coordinator.config = None
+    bench.run_once()
+    assert [verb for _, verb in decisions(bench)] == votes
+
+
 def test_too_few_organisations_are_rejected(bench: Bench) -> None:
     config = bench.coordinator.start_round(CLASSIFIER, min_orgs=3)
     bench.run_once()

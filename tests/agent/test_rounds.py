@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from federation import statements
-from federation.agent import training
+from federation.agent import chain, training
 from federation.agent.errors import CheckFailed, Unreachable
+from federation.agent.records import Records, RecordSource
 from federation.agent.round_check import read_round
 from federation.round_config import LocalTraining, RoundConfig
 from models_ml import codec, registry
@@ -184,6 +185,16 @@ def test_a_kill_around_the_preparation_leaves_one_update(
     body = bench.coordinator.submitted[config.round_id, ORG].body
     if prepared is not None:
         assert hashlib.sha256(body).hexdigest() == prepared.wire_digest
+
+
+def test_preparing_again_gives_the_kept_update(bench: Bench) -> None:
+    config = bench.coordinator.start_round("edge-normaliser")
+    agent = bench.open()
+    chain.follow(agent)
+    records = RecordSource(agent.config.data, agent.home.folder, agent.key).load()
+    first = training.prepare(agent, config, records)
+    swapped = Records(records.validation, records.training, ())
+    assert training.prepare(agent, config, swapped) == first
 
 
 def test_a_kept_update_that_is_damaged_is_given_up_and_never_made_anew(bench: Bench) -> None:

@@ -110,6 +110,18 @@ def test_a_rejection_of_another_block_frees_nothing(bench: Bench) -> None:
     assert approved(bench) == [first.id]
 
 
+def test_another_proposal_in_the_place_of_the_approved_one_frees_nothing(bench: Bench) -> None:
+    propose(bench)
+    bench.run_once()
+    lost = propose(bench, "org-d")
+    end(bench, lost, rejected_by={PEER: bench.coordinator.peers[PEER]})
+    bench.coordinator.proposals[0]["status"] = "expired"
+    bench.coordinator.lie["blockchain/proposals/1"] = lambda _, __: bench.coordinator.proposals[1]
+    propose(bench, "org-e")
+    bench.run_once()
+    assert approved(bench) == [1]
+
+
 def test_what_lapsed_unanswered_is_renounced_so_that_others_are_free(bench: Bench) -> None:
     lapsed = propose(bench)
     end(bench, lapsed, rejected_by={}, status="expired")

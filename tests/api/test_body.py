@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 from django.http import UnreadablePostError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.api.body import IN_MEMORY_BYTES, declared_length, read_body
@@ -72,7 +72,6 @@ def test_declared_length_accepts_up_to_the_limit(length: str) -> None:
 
 
 @given(st.binary(max_size=2000), st.binary(max_size=50))
-@settings(deadline=None)
 def test_reads_exactly_the_declared_bytes(body: bytes, following: bytes) -> None:
     stream = io.BytesIO(body + following)
     read = read_body(stream, length=len(body))

@@ -108,7 +108,7 @@ def test_base64_arrays_keep_their_type(name: str, dtype: str) -> None:
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_lists_of_any_shape_survive(shape: list[int], random: Any) -> None:
     values = np.array([random.uniform(-8, 8) for _ in range(int(np.prod(shape)))]).reshape(shape)
     received = receive(as_json(document(gradient={"model_weights": values.tolist(), "shape": shape})))
@@ -125,7 +125,6 @@ def refusal(body: bytes, content_type: str) -> int | None:
 
 
 @given(st.binary(max_size=300), st.sampled_from([JSON, SAFETENSORS, RAW]))
-@settings(deadline=None)
 def test_arbitrary_bytes_are_refused_or_read_but_never_break(body: bytes, content_type: str) -> None:
     assert refusal(body, content_type) in {None, 400, 411, 422}
 

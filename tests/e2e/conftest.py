@@ -1,8 +1,7 @@
-"""Coordinators on both pairs of database and queue that the product supports."""
+"""A running federation on both pairs of database and queue that the product supports, one for each file of tests."""
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +12,16 @@ from tests.support.services import postgres_database, redis_database
 PAIRS = ("sqlite-filesystem", "postgresql-redis")
 
 
-@pytest.fixture(params=PAIRS)
-def coordinator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Coordinator]:
-    """A running coordinator with an empty state, once on each pair."""
+@pytest.fixture(scope="module", params=PAIRS)
+def federation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """Three members and their coordinator. Every test leaves it without an open round."""
+    folder = tmp_path_factory.mktemp("federation")
     with contextlib.ExitStack() as stack:
         environment = {}
         if request.param == "postgresql-redis":
             environment = {
-                "DATABASE_URL": stack.enter_context(postgres_database(tmp_path / "services")),
-                "REDIS_URL": stack.enter_context(redis_database(tmp_path / "services")),
+                "DATABASE_URL": stack.enter_context(postgres_database(folder / "services")),
+                "REDIS_URL": stack.enter_context(redis_database(folder / "services")),
             }
-        yield stack.enter_context(Coordinator(tmp_path / "state", environment))
-
-
-@pytest.fixture
-def federation(coordinator: Coordinator, tmp_path: Path) -> Iterator[Federation]:
-    """Three members of a running federation."""
-    with running(coordinator, tmp_path / "organizations", members=3) as made:
-        yield made
+        coordinator = stack.enter_context(Coordinator(folder / "state", environment))
+        yield stack.enter_context(running(coordinator, folder / "organizations", members=3))

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.federation import Federation
-from tests.support.processes import Coordinator, eventually
+from tests.support.processes import eventually
 
 
 @pytest.mark.parametrize("victim", ["worker", "web", "beat"])
@@ -51,15 +51,17 @@ def test_the_supervisor_and_a_new_one_in_its_place(federation: Federation) -> No
     _ended_once(federation, round_id)
 
 
-def test_a_second_coordinator_on_the_same_folder_is_refused(coordinator: Coordinator) -> None:
-    second = coordinator.manage("up", check=False)
+def test_a_second_coordinator_on_the_same_folder_is_refused(federation: Federation) -> None:
+    second = federation.coordinator.manage("up", check=False)
     assert second.returncode == 1
     assert "already runs" in second.stderr
-    assert coordinator.answers()
+    assert federation.coordinator.answers()
 
 
 def _ended_once(federation: Federation, round_id: str) -> None:
-    assert federation.releases() == [round_id]
+    assert federation.releases().count(round_id) == 1
     assert federation.verify_chain()["chain_valid"]
-    models = federation.get("federation/models?model=edge-normaliser")["models"]
-    assert [model["status"] for model in models if model["version"] > 0] == ["released"]
+    versions = [
+        (model["version"], model["status"]) for model in federation.get("federation/models?limit=100")["models"]
+    ]
+    assert sorted(version for version, status in versions if status == "released") == list(range(1, len(versions)))

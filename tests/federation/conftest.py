@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 
+from federation.models import TrainingRound
+from federation.services import rounds
 from flxdr.core.clock import ManualClock
 from tests.settings import FLXDR as SESSION
-from tests.support.federation import SimulatedFederation
+from tests.support.federation import SimulatedFederation, SimulatedOrganization
 
 KEYS = "keys"
 
@@ -55,3 +57,31 @@ class Stored:
 @pytest.fixture
 def stored(data_dir: Path) -> Stored:
     return Stored(data_dir)
+
+
+@pytest.fixture
+def pair(federation: SimulatedFederation) -> SimulatedFederation:
+    """`org-alpha` with a key, `org-beta` without one, and a round of `global` with both."""
+    federation.enrol("org-alpha")
+    federation.enrol("org-beta", algorithm=None)
+    return federation
+
+
+@pytest.fixture
+def alpha(pair: SimulatedFederation) -> SimulatedOrganization:
+    return pair.organizations[0]
+
+
+@pytest.fixture
+def beta(pair: SimulatedFederation) -> SimulatedOrganization:
+    return pair.organizations[1]
+
+
+@pytest.fixture
+def opened(pair: SimulatedFederation, clock: ManualClock) -> TrainingRound:
+    return rounds.start_round(actor="operator", clock=clock)
+
+
+@pytest.fixture
+def normaliser(pair: SimulatedFederation, clock: ManualClock) -> TrainingRound:
+    return rounds.start_round(actor="operator", model_name="edge-normaliser", clock=clock)

@@ -19,6 +19,7 @@ from ledger.chain.block import COORDINATOR, parse_header
 from ledger.errors import AlreadyAnswered, NotAVoter, ProposalClosed
 from ledger.models import Approval, Proposal
 from ledger.services import listeners
+from ledger.services.proposals import expire_due
 from ledger.services.verification import verify_ledger
 from tests.ledger.chains import key_of
 from tests.ledger.members import Consortium, header_of, statement_for
@@ -195,6 +196,30 @@ def test_rejecting_again_changes_nothing(consortium: Consortium) -> None:
     proposal = consortium.propose_release(1, FIVE)
     for _ in range(2):
         assert consortium.reject(proposal, "org-a").status == Proposal.Status.OPEN
+
+
+def test_late_rejections_prove_that_an_expired_block_is_lost(consortium: Consortium, recorder: Recorder) -> None:
+    consortium.admit(*FIVE)
+    proposal = consortium.propose_release(1, FIVE)
+    consortium.approve(proposal, "org-a")
+    assert proposal.deadline is not None
+    consortium.clock.advance(proposal.deadline - consortium.clock.now())
+    assert expire_due(clock=consortium.clock) == 1
+    told = list(recorder.told)
+    for org_id in FIVE[1:]:
+        assert consortium.reject(proposal, org_id).status == Proposal.Status.EXPIRED
+    refusals = Approval.objects.filter(block_hash=proposal.block_hash, verdict=Approval.Verdict.REJECT)
+    assert {refusal.org_id for refusal in refusals} == set(FIVE[1:])
+    assert recorder.told == told
+    with pytest.raises(AlreadyAnswered):
+        consortium.reject(proposal, "org-a")
+
+
+def test_a_sealed_block_takes_no_rejection(consortium: Consortium) -> None:
+    consortium.admit(*FIVE)
+    proposal = consortium.release(1, FIVE)
+    with pytest.raises(ProposalClosed):
+        consortium.reject(proposal, FIVE[-1])
 
 
 def test_one_answer_per_organization(consortium: Consortium) -> None:

@@ -12,6 +12,11 @@ from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.platform.identity import coordinator_key
 
 
+@pytest.fixture(autouse=True)
+def _nothing_configured(env: Any) -> None:
+    env(pqc_sk_b64=None, pqc_pk_b64=None)
+
+
 def test_key_is_made_once_and_kept_privately(data_dir: Path) -> None:
     key = coordinator_key()
     path = data_dir / "keys" / "coordinator_ml_dsa_65_seed"
@@ -35,7 +40,9 @@ def test_configured_key(env: Any, data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spki", [PrivateKey.generate().public.spki, PrivateKey.generate(Algorithm.ED25519).public.spki, b"no key"]
+    "spki",
+    [PrivateKey.generate().public.spki, PrivateKey.generate(Algorithm.ED25519).public.spki, b"no key"],
+    ids=["another key", "another algorithm", "no key"],
 )
 def test_public_half_must_fit(env: Any, spki: bytes) -> None:
     env(pqc_sk_b64=PrivateKey.generate().seed, pqc_pk_b64=spki)

@@ -6,15 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import settings as hypothesis_settings
 
 from flxdr.core.keys import Algorithm, PrivateKey, PublicKey
 from flxdr.platform.auth import directory
 from privacy import selectors
-
-# An example that waited for the processor has not failed.
-hypothesis_settings.register_profile("unhurried", deadline=None)
-hypothesis_settings.load_profile("unhurried")
 
 ALPHA = PrivateKey(Algorithm.ML_DSA_65, bytes(32))
 BETA = PrivateKey(Algorithm.ED25519, bytes(range(32)))

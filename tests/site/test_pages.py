@@ -16,6 +16,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from flxdr.core.clock import parse_timestamp
+from flxdr.core.protocol import PROTOCOL_VERSION
 from flxdr.platform.api import probes
 from flxdr.platform.api.views import contract_routes
 
@@ -35,6 +36,7 @@ def test_information(outsider: APIClient) -> None:
         "version": version("flxdr"),
         "components": ["FederationOrchestrator", "PrivacyLayer", "BlockchainLedger", "FederatedModels"],
         "api_endpoints": 14,
+        "protocol_version": PROTOCOL_VERSION,
     }
 
 

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from flxdr.core.clock import SystemClock, format_timestamp
+from flxdr.core.protocol import PROTOCOL_VERSION
 from flxdr.platform.api.parameters import strict_query
 
 CONTRACT_PREFIX = "contract-"
@@ -38,6 +39,7 @@ class InfoSerializer(serializers.Serializer[dict[str, Any]]):
     version = serializers.CharField()
     components = serializers.ListField(child=serializers.CharField())
     api_endpoints = serializers.IntegerField()
+    protocol_version = serializers.IntegerField(help_text="what agents and coordinators say to each other")
 
 
 class SystemViewSet(ViewSet):
@@ -71,6 +73,7 @@ class SystemViewSet(ViewSet):
                     "version": "1.0.0",
                     "components": list(COMPONENTS),
                     "api_endpoints": 14,
+                    "protocol_version": PROTOCOL_VERSION,
                 },
             )
         ],
@@ -88,6 +91,7 @@ class SystemViewSet(ViewSet):
                     if apps.is_installed(module) or find_spec(module) is not None
                 ],
                 "api_endpoints": len(set(contract_routes())),
+                "protocol_version": PROTOCOL_VERSION,
             }
         )
 

@@ -1,0 +1,59 @@
+"""The rows of `make bench`: when a target is met, and how results are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import GROUPS, group_of, keep, table
+from benchmarks.measure import Row, against_peer
+
+FIELDS = {"name", "ours", "peer", "ratio", "unit", "limit", "limit_ratio", "note"}
+
+
+def row(name: str, *, ratio: float | None = None, limit_ratio: float | None = None, limit: float | None = None) -> Row:
+    return Row(name, 0.5, None if ratio is None else 0.5 * ratio, ratio, "s", limit, limit_ratio, "a note")
+
+
+@pytest.mark.parametrize(
+    ("measured", "holds"),
+    [
+        (row("a.b", ratio=1.5, limit_ratio=1.5), True),
+        (row("a.b", ratio=1.49, limit_ratio=1.5), False),
+        (row("a.b", limit=0.5), True),
+        (row("a.b", limit=0.49), False),
+    ],
+)
+def test_a_target_is_a_least_ratio_or_a_limit(measured: Row, holds: bool) -> None:
+    assert measured.holds is holds
+    assert set(measured.as_json()) == FIELDS
+    assert table([measured]).row_count == 1
+
+
+def test_the_ratio_is_above_one_when_ours_is_faster() -> None:
+    def quick() -> list[int]:
+        return []
+
+    def slow() -> list[int]:
+        return sorted(range(200_000), reverse=True)
+
+    measured = against_peer("a.b", ours=lambda: quick, peer=lambda: slow, limit_ratio=1.0, note="", repeats=3)
+    assert measured.ratio is not None
+    assert measured.ratio > 1
+    assert measured.holds
+
+
+def test_a_group_replaces_its_own_rows_only(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    keep([row("payload.a", limit=1), row("payload.b", limit=1), row("round.a", limit=1)], path)
+    keep([row("payload.c", limit=1)], path)
+    document = json.loads(path.read_text())
+    assert [entry["name"] for entry in document] == ["payload.c", "round.a"]
+    assert all(set(entry) == FIELDS for entry in document)
+
+
+def test_groups_are_named_as_their_rows() -> None:
+    assert group_of("payload.json_list.1e6") in GROUPS
+    assert group_of("round.latency.5x80k") in GROUPS

@@ -1,0 +1,207 @@
+"""Exactly one aggregation a round, whoever dies or races on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from federation.errors import SubmissionDamaged
+from federation.models import ModelVersion, Submission, TrainingRound
+from federation.protection.plain import Plain
+from federation.services import aggregation, reconcile, rounds
+from flxdr.core.clock import ManualClock
+from flxdr.platform.models import AuditEvent
+from ledger.models import Proposal
+from tests.federation.closed_rounds import MODEL, NAMES, SHAPES, collected
+from tests.support.federation import SimulatedFederation, constant_delta
+
+
+@pytest.mark.django_db
+class TestDeadWorkers:
+    def test_while_a_worker_lives_nobody_else_gets_the_round(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        training_round = collected(federation, clock)
+        self._die(training_round, clock, monkeypatch)
+        clock.advance(aggregation.LEASE - timedelta(seconds=1))
+        assert reconcile.reconcile(clock=clock) == []
+        assert not aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+
+    def test_after_its_lease_another_one_finishes_once(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        training_round = collected(federation, clock)
+        self._die(training_round, clock, monkeypatch)
+        clock.advance(aggregation.LEASE)
+        assert reconcile.reconcile(clock=clock) == [
+            f"federation.tasks.aggregate_round(round_id={training_round.round_id})"
+        ]
+        assert aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+        assert not aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+        federation.settle()
+        assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
+        assert ModelVersion.objects.filter(training_round=training_round).count() == 1
+
+    @pytest.mark.parametrize("step", ["load", "commit"])
+    def test_a_worker_that_slept_past_its_lease_changes_nothing(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        training_round = collected(federation, clock)
+        name = {"load": "_aggregate", "commit": "_commit"}[step]
+        original: Callable[..., Any] = getattr(aggregation, name)
+        answers = []
+
+        def overtaken(claim: aggregation.Claim, *rest: Any) -> Any:
+            monkeypatch.setattr(aggregation, name, original)
+            clock.advance(aggregation.LEASE)
+            answers.append(aggregation.aggregate_round(round_id=training_round.round_id, clock=clock))
+            return original(claim, *rest)
+
+        monkeypatch.setattr(aggregation, name, overtaken)
+        answers.append(aggregation.aggregate_round(round_id=training_round.round_id, clock=clock))
+        assert answers == [True, False]
+        assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
+        assert AuditEvent.objects.filter(kind="round.transition", data__to="verifying").count() == 1
+
+    @pytest.mark.parametrize("ending", ["commit", "refusal", "trouble"])
+    def test_what_it_does_late_does_not_touch_its_successors_claim(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, ending: str
+    ) -> None:
+        training_round = collected(federation, clock)
+        original = aggregation._commit
+        successors: list[aggregation.Claim | None] = []
+
+        def late(claim: aggregation.Claim, outcome: aggregation.Outcome) -> bool:
+            clock.advance(aggregation.LEASE)
+            successors.append(aggregation._claim(training_round.round_id, clock))
+            if ending == "refusal":
+                raise SubmissionDamaged("seen too late")
+            if ending == "trouble":
+                raise OperationalError("database is locked")
+            return original(claim, outcome)
+
+        monkeypatch.setattr(aggregation, "_commit", late)
+        with pytest.raises(OperationalError) if ending == "trouble" else nullcontext():
+            assert not aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+        (successor,) = successors
+        assert successor is not None
+        training_round.refresh_from_db()
+        assert (training_round.status, training_round.token) == ("aggregating", successor.token)
+        assert not Proposal.objects.filter(round_id=training_round.round_id).exists()
+
+    def test_a_slow_worker_keeps_its_round_between_its_steps(
+        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        training_round = collected(federation, clock)
+        original = Plain.vectors
+
+        def slow(self: Plain, stored: Any, schema: Any) -> Any:
+            for vector in original(self, stored, schema):
+                clock.advance(aggregation.LEASE - timedelta(seconds=1))
+                assert list(reconcile.due(clock=clock)) == []
+                yield vector
+
+        monkeypatch.setattr(Plain, "vectors", slow)
+        assert aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+
+    def _die(self, training_round: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker that claims the round and is killed before it commits: no handler of its own runs."""
+
+        class Killed(BaseException):
+            pass
+
+        def killed(*_: Any) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(aggregation, "_commit", killed)
+            with pytest.raises(Killed):
+                aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+        training_round.refresh_from_db()
+        assert training_round.status == "aggregating"
+        assert training_round.token
+
+
+def in_threads(*calls: Callable[[], Any]) -> list[Any]:
+    """Run the calls at once, each on its own connection; answers or exceptions, in order."""
+    answers: list[Any] = [None] * len(calls)
+    gate = threading.Barrier(len(calls))
+
+    def run(index: int) -> None:
+        gate.wait()
+        try:
+            answers[index] = calls[index]()
+        except Exception as error:  # noqa: BLE001  (the test looks at it)
+            answers[index] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaces:
+    def test_many_workers_propose_one_model(
+        self, federation: SimulatedFederation, clock: ManualClock, sent_tasks: Any
+    ) -> None:
+        training_round = collected(federation, clock)
+
+        def work() -> bool:
+            return aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+
+        assert sorted(in_threads(*[work] * 4)) == [False, False, False, True]
+        assert ModelVersion.objects.filter(training_round=training_round).count() == 1
+        assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
+
+    def test_concurrent_submitters_all_count_and_the_round_closes_once(
+        self, federation: SimulatedFederation, clock: ManualClock, sent_tasks: Any
+    ) -> None:
+        organizations = federation.enrol(*NAMES, algorithm=None)
+        started = rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
+        delta = constant_delta(SHAPES, 1)
+        answers = in_threads(*[lambda o=o: o.submit_delta(started, delta).pk for o in organizations])
+        assert sorted(answers) == sorted(Submission.objects.values_list("pk", flat=True))
+        started.refresh_from_db()
+        assert started.status == "aggregating"
+        assert sent_tasks.names.count("federation.tasks.aggregate_round") == 1
+
+    def test_the_same_body_twice_at_once_is_one_submission(
+        self, federation: SimulatedFederation, clock: ManualClock, sent_tasks: Any
+    ) -> None:
+        (alpha, _) = federation.enrol(*NAMES[:2], algorithm=None)
+        started = rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
+        delta = constant_delta(SHAPES, 1)
+        answers = in_threads(*[lambda: alpha.submit_delta(started, delta).gradient_id] * 4)
+        assert len(set(answers)) == 1
+        assert Submission.objects.count() == 1
+
+    def test_of_two_first_shapes_one_wins(
+        self, federation: SimulatedFederation, clock: ManualClock, sent_tasks: Any
+    ) -> None:
+        (alpha, beta) = federation.enrol(*NAMES[:2], algorithm=None)
+        started = rounds.start_round(actor="operator", clock=clock)
+        one, two = constant_delta({"weights": (2, 2)}, 1), constant_delta({"weights": (3,)}, 1)
+        answers = in_threads(lambda: alpha.submit_delta(started, one).pk, lambda: beta.submit_delta(started, two).pk)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        assert [getattr(answer, "code", answer) for answer in refused] == ["schema_mismatch"]
+        assert Submission.objects.count() == 1
+
+    def test_of_concurrent_starts_one_wins(
+        self, federation: SimulatedFederation, clock: ManualClock, sent_tasks: Any
+    ) -> None:
+        federation.enrol(*NAMES[:2], algorithm=None)
+        answers = in_threads(*[lambda: rounds.start_round(actor="operator", clock=clock).round_id] * 4)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        assert [getattr(answer, "code", answer) for answer in refused] == ["round_open"] * 3
+        assert TrainingRound.objects.count() == 1
