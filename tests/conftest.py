@@ -79,6 +79,7 @@ class SentTasks:
 
     def run(self, limit: int = 100) -> int:
         """Run what waits, and what that sends, in this process; returns how many tasks ran."""
+        current_app.loader.import_default_modules()
         for ran in range(limit):
             if not self.waiting:
                 return ran

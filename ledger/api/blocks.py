@@ -33,7 +33,7 @@ class BlockViewSet(ViewSet):
         responses=serializers.BlockPageSerializer,
         examples=examples.BLOCKS,
     )
-    def list(self, request: Request) -> Response:
+    def page(self, request: Request) -> Response:
         """One page of blocks with their signatures."""
         page = LimitOffset.from_request(request)
         blocks, total = selectors.blocks_page(page.limit, page.offset)

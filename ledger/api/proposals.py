@@ -37,7 +37,7 @@ class ProposalViewSet(ViewSet):
         responses=serializers.ProposalPageSerializer,
         examples=examples.PROPOSALS,
     )
-    def list(self, request: Request) -> Response:
+    def page(self, request: Request) -> Response:
         """One page of proposals with the answers given so far."""
         page = LimitOffset.from_request(request, allowed={"open"})
         open_only = _flag(request.query_params.get("open", "false"))

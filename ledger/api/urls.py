@@ -8,7 +8,7 @@ from ledger.api.blocks import BlockViewSet
 from ledger.api.proposals import ProposalViewSet
 
 urlpatterns = [
-    path("blockchain/ledger/blocks", BlockViewSet.as_view({"get": "list"}), name="contract-ledger-blocks"),
+    path("blockchain/ledger/blocks", BlockViewSet.as_view({"get": "page"}), name="contract-ledger-blocks"),
     path(
         "blockchain/ledger/block/<int:height>",
         BlockViewSet.as_view({"get": "retrieve"}),
@@ -22,7 +22,7 @@ urlpatterns = [
     ),
     path("blockchain/ledger/export", BlockViewSet.as_view({"get": "export"}), name="ledger-export"),
     path("blockchain/head", BlockViewSet.as_view({"get": "head"}), name="ledger-head"),
-    path("blockchain/proposals", ProposalViewSet.as_view({"get": "list"}), name="ledger-proposals"),
+    path("blockchain/proposals", ProposalViewSet.as_view({"get": "page"}), name="ledger-proposals"),
     path(
         "blockchain/proposals/<int:proposal_id>",
         ProposalViewSet.as_view({"get": "retrieve"}),

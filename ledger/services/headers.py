@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
-from flxdr.core.clock import Clock, format_timestamp
+from flxdr.core.clock import Clock, format_timestamp, parse_timestamp
 from ledger import selectors
 from ledger.chain import membership
-from ledger.chain.block import Action, Governance, Header, Provenance, parse_provenance
+from ledger.chain.block import Action, Governance, Header, Provenance, parse_header, parse_provenance
 from ledger.chain.checks import check_extension
 from ledger.chain.quorum import seal_rule
+from ledger.chain.state import ChainState
 from ledger.models import Proposal
 
 
@@ -38,8 +41,7 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
         type="release" if provenance else "governance",
         chain_id=state.chain_id,
         height=state.height + 1,
-        # A clock that was set back must not make the chain run backwards.
-        timestamp=max(format_timestamp(clock.now()), state.timestamp),
+        timestamp=_timestamp(state, clock),
         prev_hash=state.block_hash,
         prev_cert=state.cert_hash,
         model_hash=proposal.content.get("model_hash"),
@@ -49,3 +51,11 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
     check_extension(state, header)
     membership.apply(state.keys, header.governance, chain_id=state.chain_id)
     return header, header.encode()
+
+
+def _timestamp(state: ChainState, clock: Clock) -> str:
+    """Now; but a clock that was set back makes neither the chain run backwards nor two headers of one height equal."""
+    now = max(format_timestamp(clock.now()), state.timestamp)
+    tried = Proposal.objects.filter(height=state.height + 1, header__isnull=False).values_list("header", flat=True)
+    newest = max((parse_header(bytes(header)).timestamp for header in tried if header is not None), default="")
+    return now if now > newest else format_timestamp(parse_timestamp(newest) + timedelta(microseconds=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from django.core.management import call_command
 from typer.testing import CliRunner
 
 from federation.agent.commands.app import app
+from flxdr.core.clock import SystemClock
+from ledger.models import Proposal
+from ledger.services.proposals import expire_due
 from tests.agent.flows import write_flows
 from tests.conftest import SentTasks
 from tests.settings import FLXDR as SESSION
@@ -139,6 +143,26 @@ def test_a_rejected_release_ends_with_the_signed_reason(federation: Federation) 
     federation.cli("org-a", "approve", str(waiting["proposal"]))
     (answer,) = federation.cli("org-b", "approve", str(waiting["proposal"]))
     assert answer["proposal_status"] == "sealed"
+
+
+def test_an_expired_release_does_not_bind_its_approvers_for_ever(federation: Federation) -> None:
+    federation.enrol("org-a")
+    federation.turn()
+    federation.enrol("org-b", "--releases", "manual")
+    federation.turn()
+    federation.start_round("edge-normaliser", min_orgs_required=2)
+    federation.turn("org-a", "org-b")
+    federation.turn("org-a")
+    assert Proposal.objects.filter(status="open").update(deadline=datetime(2026, 1, 1, tzinfo=UTC)) == 1
+    assert expire_due(clock=SystemClock()) == 1
+
+    federation.start_round("edge-normaliser", min_orgs_required=2)
+    federation.turn("org-a", "org-b")
+    bound = [event for event in federation.turn("org-a") if event["event"] == "ask"]
+    assert "approved block" in bound[0]["reason"]
+    federation.turn("org-b")  # renounces the expired block that it never answered
+    (vote,) = [event for event in federation.turn("org-a") if event["event"] == "vote"]
+    assert vote["decision"] == "approve"
 
 
 def test_a_home_without_its_registration_is_refused(federation: Federation) -> None:

@@ -111,7 +111,7 @@ def test_a_release_with_another_provenance_is_rejected(bench: Bench, changes: di
 
 
 @pytest.mark.parametrize(("parent", "votes"), [({}, ["approve"]), ({"parent_model_hash": "0" * 64}, ["reject"])])
-def test_a_member_that_did_not_train_checks_what_it_can(bench: Bench, parent: dict[str, str], votes: list[str]) -> None:
+def test_a_member_that_did_not_train_checks_what_it_can(bench: Bench, parent: dict[str, Any], votes: list[str]) -> None:
     """With one training organisation all members vote; the first release could name any parent."""
     bench.coordinator.start_round(CLASSIFIER, participants=(PEER,))
     bench.coordinator.submit_for(PEER, zeros(CLASSIFIER))

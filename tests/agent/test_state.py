@@ -33,8 +33,8 @@ def genesis() -> ChainState:
 
 
 def block(chain: ChainState, model_hash: str | None = None) -> StoredBlock:
-    model = ("edge-classifier", chain.height) if model_hash else (None, None)
-    return StoredBlock(chain.height, chain.block_hash, b"header", *model, model_hash)
+    name, version = ("edge-classifier", chain.height) if model_hash else (None, None)
+    return StoredBlock(chain.height, chain.block_hash, b"header", name, version, model_hash)
 
 
 def following(chain: ChainState) -> ChainState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +12,7 @@ from django.apps import apps
 from federation.models import TrainingRound
 from federation.services import rounds
 from flxdr.core.clock import ManualClock
-from tests.settings import FLXDR as SESSION
 from tests.support.federation import SimulatedFederation, SimulatedOrganization
-
-KEYS = "keys"
-
-
-@pytest.fixture(autouse=True)
-def _founding_key(data_dir: Path) -> None:
-    founded = SESSION.data_dir / KEYS
-    if founded.is_dir():
-        shutil.copytree(founded, data_dir / KEYS, dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -309,3 +309,16 @@ def test_a_clock_that_was_set_back_does_not_turn_the_chain(consortium: Consortiu
     assert selectors.head().timestamp == newest
     consortium.clock.advance(timedelta(hours=1))
     assert valid(consortium)
+
+
+def test_a_clock_that_was_set_back_lets_a_lapsed_admission_be_proposed_again(consortium: Consortium) -> None:
+    consortium.admit("org-a", "org-b")
+    consortium.clock.advance(timedelta(hours=-1))
+    lapsed = consortium.propose_admission("org-c")
+    assert lapsed.deadline is not None
+    consortium.clock.advance(lapsed.deadline - consortium.clock.now())
+    assert expire_due(clock=consortium.clock) == 1
+    again = consortium.seal(consortium.propose_admission("org-c"))
+    assert again.block_hash != lapsed.block_hash
+    consortium.clock.advance(timedelta(hours=1))
+    assert valid(consortium)

@@ -54,7 +54,7 @@ def test_migrations_make_it() -> None:
 
 def test_another_coordinators_key_cannot_sign(consortium: Consortium, settings: LazySettings, tmp_path: Path) -> None:
     proposal = consortium.propose_admission("org-a")
-    settings.FLXDR = replace(settings.FLXDR, data_dir=tmp_path / "elsewhere")
+    settings.FLXDR = replace(settings.FLXDR, data_dir=tmp_path / "elsewhere", pqc_sk_b64=None, pqc_pk_b64=None)
     with pytest.raises(CoordinatorKeyMismatch):
         consortium.countersign(proposal)
     assert selectors.head().height == 0

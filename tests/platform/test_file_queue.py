@@ -126,11 +126,12 @@ def test_processes_at_once_read_every_message_whole_and_once(folder: Path) -> No
 
 
 def test_kombu_sends_and_receives_through_it(folder: Path) -> None:
-    queue = Queue("celery", Exchange("celery"), routing_key="celery")
+    # Kombu remembers bindings by name for the whole process, whatever folder they were made in: take a name of our own.
+    queue = Queue(folder.name, Exchange(folder.name), routing_key=folder.name)
     received: list[Any] = []
     with connect(folder) as connection:
         with connection.Producer() as producer:
-            producer.publish({"task": 1}, exchange=queue.exchange, routing_key="celery", declare=[queue])
+            producer.publish({"task": 1}, exchange=queue.exchange, routing_key=folder.name, declare=[queue])
 
         def take(body: Any, message: Any) -> None:
             received.append(body)
