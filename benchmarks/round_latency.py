@@ -25,9 +25,9 @@ import numpy as np
 from benchmarks.measure import Row, versions
 from federation import statements
 from federation.round_config import RoundConfig
+from flxdr.core import dsse
 from flxdr.core.keys import PrivateKey
 from flxdr.platform.auth.tokens import sign_own_token
-from ledger.chain import dsse
 from models_ml import codec
 from tests.support.processes import API, Coordinator, eventually
 
@@ -54,7 +54,7 @@ class VotingClient:
         statement = statements.registration(
             org_id=self.org_id, org_name=self.org_id, key_id=self.key.public.key_id, chain_id=chain_id
         )
-        proof = statements.sign(self.key, statements.REGISTRATION_TYPE, statement)
+        proof = dsse.sign(self.key, dsse.REGISTRATION_TYPE, statement)
         body = {
             "org_id": self.org_id,
             "org_name": self.org_id,
@@ -82,7 +82,7 @@ class VotingClient:
             wire_digest=hashlib.sha256(body).hexdigest(),
             metrics={"loss": 0.5},
         )
-        signature = statements.sign(self.key, statements.SUBMISSION_TYPE, statement)
+        signature = dsse.sign(self.key, dsse.SUBMISSION_TYPE, statement)
         envelope = statements.Envelope(statement, self.key.public.key_id, signature)
         headers = {
             **self._token(),

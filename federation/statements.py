@@ -1,8 +1,7 @@
 """What organisations sign besides blocks: registrations and submissions.
 
 Both sides build the same canonical bytes from the same facts; nobody parses a statement to learn something that it did
-not already know. Signatures are over the DSSE pre-authentication encoding of these bytes. Pure: the agent builds, the
-coordinator compares.
+not already know. They are signed as DSSE (`flxdr.core.dsse`). Pure: the agent builds, the coordinator compares.
 """
 
 from __future__ import annotations
@@ -16,11 +15,7 @@ from typing import Any
 
 from federation.errors import MetricsInvalid, StatementMalformed
 from flxdr.core import canonical
-from flxdr.core.keys import PrivateKey, PublicKey
-from ledger.chain.dsse import pae
 
-REGISTRATION_TYPE = "application/vnd.flxdr.registration+json"
-SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
 VERSION = 1
 PPM = 1_000_000
 MAX_METRIC = 1e9
@@ -79,20 +74,6 @@ def metrics_ppm(metrics: Mapping[str, float]) -> dict[str, int]:
             raise MetricsInvalid(f"metric {name!r} is {value}", expected="a finite number within +-1e9")
         scaled[name] = round(value * PPM)
     return scaled
-
-
-def sign(key: PrivateKey, statement_type: str, statement: bytes) -> bytes:
-    """Sign a statement (DSSE pre-authentication encoding)."""
-    return key.sign(pae(statement_type, statement))
-
-
-def verify(key: PublicKey, statement_type: str, statement: bytes, signature: bytes) -> None:
-    """Check a statement's signature.
-
-    Raises:
-        SignatureInvalid: it does not verify under `key`.
-    """
-    key.verify(signature, pae(statement_type, statement))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from flxdr.core.clock import format_timestamp
+from flxdr.core.dsse import encode_base64
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import Provenance, parse_header
-from ledger.chain.dsse import encode_base64
 from ledger.models import Approval, Block, Proposal
 
 

@@ -175,6 +175,10 @@ def decode(data: bytes) -> dict[str, Int32]:
     for name, entry in entries:
         if entry["dtype"] != "I32":
             raise NotCanonicalModel(f"tensor {name} has type {entry['dtype']}", expected="I32")
+        if len(entry["shape"]) > MAX_DIMENSIONS:  # numpy raises from 65 on
+            raise NotCanonicalModel(
+                f"tensor {name} has {len(entry['shape'])} dimensions", expected=f"at most {MAX_DIMENSIONS}"
+            )
         array = np.frombuffer(entry["data"], dtype="<i4").reshape(entry["shape"])
         tensors[name] = array.astype(np.int32, copy=False)
     try:

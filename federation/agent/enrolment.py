@@ -10,6 +10,7 @@ from typing import Literal
 from federation import statements
 from federation.agent.errors import CheckFailed, HomeInvalid, Refused, UsageInvalid
 from federation.agent.session import Agent
+from flxdr.core import dsse
 
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -42,7 +43,7 @@ def enrol(agent: Agent, *, genesis: str | None, enrolment_token: str | None) -> 
     statement = statements.registration(
         org_id=agent.org_id, org_name=agent.config.name, key_id=agent.key.public.key_id, chain_id=chain_id
     )
-    proof = statements.sign(agent.key, statements.REGISTRATION_TYPE, statement)
+    proof = dsse.sign(agent.key, dsse.REGISTRATION_TYPE, statement)
     body = {
         "org_id": agent.org_id,
         "org_name": agent.config.name,

@@ -9,9 +9,9 @@ from typing import Any
 
 from federation.agent.errors import CheckFailed
 from federation.agent.session import Agent
+from flxdr.core.dsse import decode_base64
 from flxdr.core.errors import FlxdrError
 from ledger.chain.block import Header, block_hash, parse_header
-from ledger.chain.dsse import decode_base64
 
 
 @dataclass(frozen=True)

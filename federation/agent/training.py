@@ -13,6 +13,7 @@ from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
 from federation.agent.updates import clip_to_norm
 from federation.round_config import RoundConfig
+from flxdr.core import dsse
 from models_ml import codec, registry
 from models_ml.codec import Int32, ModelSchema
 from models_ml.errors import TooFewFlows
@@ -64,7 +65,7 @@ def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progr
         wire_digest=wire_digest,
         samples=update.samples,
         statement=statement,
-        signature=statements.sign(agent.key, statements.SUBMISSION_TYPE, statement),
+        signature=dsse.sign(agent.key, dsse.SUBMISSION_TYPE, statement),
     )
     unfinished = frozenset(other.wire_digest for other in agent.state.unfinished_updates())
     files.write_durably(agent.home.outbox / wire_digest, body)

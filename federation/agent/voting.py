@@ -13,9 +13,9 @@ from federation.agent.errors import CheckFailed, Refused
 from federation.agent.proposals import Proposal, fetch_proposal, list_proposals, read_proposal, reason_text
 from federation.agent.session import Agent
 from federation.agent.state_rows import Decision, Vote
+from flxdr.core import dsse
 from flxdr.core.clock import format_timestamp
 from flxdr.core.errors import FlxdrError
-from ledger.chain import dsse
 from ledger.chain.approvals import rejection_statement
 from ledger.chain.quorum import SealRule
 from ledger.chain.state import ChainState

@@ -21,6 +21,18 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class TextField(serializers.CharField):
+    """A JSON string as it is: neither a number made text, nor trimmed into another name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
 class WholeNumberField(serializers.IntegerField):
     """A JSON integer; neither a string, nor a boolean, nor 1.0."""
 
@@ -30,7 +42,7 @@ class WholeNumberField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-class Base64Field(serializers.CharField):
+class Base64Field(TextField):
     """Bytes in standard base64."""
 
     default_error_messages = {"base64": "Not standard base64."}
@@ -49,12 +61,12 @@ class EmptyRequest(StrictSerializer):
 class RegistrationRequest(StrictSerializer):
     """An organisation's registration."""
 
-    org_id = serializers.CharField(max_length=64, help_text="lower-case letters, digits and dashes")
-    org_name = serializers.CharField(max_length=200)
+    org_id = TextField(max_length=64, help_text="lower-case letters, digits and dashes")
+    org_name = TextField(max_length=200)
     data_sources = serializers.DictField(
-        child=serializers.CharField(max_length=500), required=False, help_text="declared sources, by name"
+        child=TextField(max_length=500), required=False, help_text="declared sources, by name"
     )
-    crypto_pubkey = serializers.CharField(
+    crypto_pubkey = TextField(
         required=False,
         max_length=16_384,
         help_text="PEM, or base64 of the DER SubjectPublicKeyInfo, of an ML-DSA-65 or Ed25519 key",
@@ -62,22 +74,22 @@ class RegistrationRequest(StrictSerializer):
     key_proof = Base64Field(
         required=False, max_length=16_384, help_text="signature over the registration statement, base64"
     )
-    enrolment_token = serializers.CharField(required=False, max_length=200, help_text="given out by the operator")
+    enrolment_token = TextField(required=False, max_length=200, help_text="given out by the operator")
 
 
 class _RoundParameters(StrictSerializer):
     """What a round, or every round of a campaign, may fix beside the settings' defaults."""
 
-    model = serializers.CharField(required=False, max_length=64, help_text="default: FL_DEFAULT_MODEL")
-    aggregation_method = serializers.CharField(
+    model = TextField(required=False, max_length=64, help_text="default: FL_DEFAULT_MODEL")
+    aggregation_method = TextField(
         required=False, max_length=64, help_text="FedAvg, FedProx or RobustAggregator; default: FL_AGGREGATION_METHOD"
     )
     aggregation_params = serializers.DictField(
         required=False, help_text="the method's parameters, e.g. lambda_ppm or robust_method"
     )
     min_orgs_required = WholeNumberField(required=False, min_value=1, max_value=100_000)
-    protection = serializers.CharField(required=False, max_length=16, help_text="default: FL_PROTECTION")
-    weighting = serializers.CharField(required=False, max_length=16, help_text="samples, equal or capped")
+    protection = TextField(required=False, max_length=16, help_text="default: FL_PROTECTION")
+    weighting = TextField(required=False, max_length=16, help_text="samples, equal or capped")
     local = serializers.DictField(required=False, help_text="local training: epochs, batch_size, learning_rate, ...")
     timeout = WholeNumberField(
         required=False, min_value=1, max_value=30 * 86_400, help_text="seconds; default: FL_FEDERATION_TIMEOUT"

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from federation.api.errors import MalformedJson, ShapeMismatch, UnreadableBody
 from federation.api.identifiers import Identifier
+from flxdr.core.errors import TooLarge
 
 MAX_DIMENSIONS = 8
+MAX_LIST_BYTES = 16 * 2**20
+"""Of `model_weights`: lists of numbers take up to 28 times their text in memory while they are read."""
 DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4"}
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -66,6 +69,7 @@ def read_array(gradient: Gradient) -> NDArray[Any]:
     Raises:
         UnreadableBody: both or neither of `model_weights` and `data`, or an element that is no number.
         ShapeMismatch: the numbers do not fill `shape`.
+        TooLarge: lists beyond `MAX_LIST_BYTES`.
     """
     shape = tuple(gradient.shape)
     if isinstance(gradient.data, bytes) and isinstance(gradient.dtype, str) and gradient.model_weights is msgspec.UNSET:
@@ -94,6 +98,14 @@ def _from_bytes(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]
 
 
 def _from_lists(raw: msgspec.Raw, shape: tuple[int, ...]) -> NDArray[Any]:
+    size = len(memoryview(raw))
+    if size > MAX_LIST_BYTES:
+        raise TooLarge(
+            f"`model_weights` has {size} bytes",
+            expected=f"lists of at most {MAX_LIST_BYTES} bytes",
+            action="Send the numbers as base64 in `data`, or as a safetensors file.",
+            limit_bytes=MAX_LIST_BYTES,
+        )
     try:
         lists = msgspec.json.decode(raw, type=_nested_lists(len(shape)))
     except msgspec.ValidationError as error:

@@ -22,6 +22,7 @@ from federation.errors import (
 )
 from federation.models import EnrolmentToken, Organization
 from federation.services.registration import Registration
+from flxdr.core import dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
@@ -136,7 +137,7 @@ def _check_proof(declared: Registration, key_proof: bytes | None) -> bool:
         raise RegistrationInvalid(
             "a proof of possession without a key", expected="crypto_pubkey beside key_proof", field="key_proof"
         )
-    statements.verify(declared.public_key, statements.REGISTRATION_TYPE, _statement(declared), key_proof)
+    dsse.verify(declared.public_key, key_proof, dsse.REGISTRATION_TYPE, _statement(declared))
     return True
 
 
@@ -191,7 +192,7 @@ def _create(declared: Registration, key_proof: bytes | None, *, active: bool, cl
         kind="organization.registered",
         actor=declared.org_id,
         subject=declared.org_id,
-        data={"status": organization.status, "key_status": str(key_status), "key_id": key.key_id if key else None},
+        data={"status": str(organization.status), "key_status": str(key_status), "key_id": key.key_id if key else None},
         clock=clock,
     )
     return organization

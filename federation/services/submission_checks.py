@@ -22,7 +22,7 @@ from federation.errors import (
 )
 from federation.round_config import RoundConfig
 from federation.services.received import ReceivedUpdate
-from flxdr.core import canonical
+from flxdr.core import canonical, dsse
 
 MAX_SAMPLES = 2**31
 MAX_METRICS = 32
@@ -117,7 +117,7 @@ def check_statement(received: ReceivedUpdate, config: RoundConfig, config_hash: 
         return Signed(received.statement)
     for key in selectors.signing_keys(received.org_id):
         if key.key_id == received.key_id:
-            statements.verify(key, statements.SUBMISSION_TYPE, received.statement, received.signature)
+            dsse.verify(key, received.signature, dsse.SUBMISSION_TYPE, received.statement)
             return Signed(received.statement, received.signature, received.key_id)
     raise UnknownKey(
         f"{received.key_id[:80]!r} is no proven key of {received.org_id}",

@@ -27,6 +27,17 @@ from cryptography.hazmat.primitives.serialization import (
 from flxdr.core.errors import Invalid
 
 SEED_BYTES = 32
+_ED25519_PRIME = 2**255 - 19
+_ED25519_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _ED25519_PRIME - 1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    }
+)
+"""y coordinates of the points whose order divides 8 (Bernstein et al., "Ed25519", and libsodium's list)."""
 
 
 class Algorithm(StrEnum):
@@ -100,6 +111,7 @@ class PublicKey:
             algorithm = Algorithm.ML_DSA_65
         elif isinstance(loaded, Ed25519PublicKey):
             algorithm = Algorithm.ED25519
+            _refuse_weak_point(loaded.public_bytes_raw())
         else:
             raise KeyInvalid(f"a {type(loaded).__name__} cannot sign here", expected="ML-DSA-65 or Ed25519")
         return cls(algorithm, loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
@@ -132,6 +144,20 @@ class PublicKey:
 
     def to_pem(self) -> str:
         return self._loaded.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _refuse_weak_point(point: bytes) -> None:
+    """Refuse Ed25519 keys for which everybody can sign, and second spellings of a key: OpenSSL takes both.
+
+    Raises:
+        KeyInvalid
+    """
+    y = int.from_bytes(point, "little") & (2**255 - 1)
+    if y >= _ED25519_PRIME or y in _ED25519_SMALL_ORDER:
+        raise KeyInvalid(
+            "the Ed25519 key is a point of small order or not in its canonical encoding",
+            expected="a key made by a key generator",
+        )
 
 
 class PrivateKey:

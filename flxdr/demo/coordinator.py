@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from ledger.chain.block import Admit, Header, parse_header
 Document = dict[str, Any]
 OPEN = ("in_progress", "aggregating", "verifying")
 PAGE = 100
+RESTART_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,7 @@ class Operator:
         return max(released, key=lambda model: int(model["version"]))
 
     def model_file(self, model_hash: str) -> bytes:
-        response = self._http.get(f"federation/model/{model_hash}")
-        self._require_success(response)
-        return response.content
+        return self._read(f"federation/model/{model_hash}", {}).content
 
     def blocks(self) -> list[SealedBlock]:
         """The whole chain from genesis on, read from the headers' own bytes."""
@@ -94,9 +94,21 @@ class Operator:
         return self._get("privacy/budget")
 
     def _get(self, path: str, **query: Any) -> Document:
-        response = self._http.get(path, params=query)
-        self._require_success(response)
-        return dict(response.json())
+        return dict(self._read(path, query).json())
+
+    def _read(self, path: str, query: Document) -> httpx.Response:
+        """Ask until there is an answer: a web process that was killed is back within seconds."""
+        deadline = time.monotonic() + RESTART_SECONDS
+        while True:
+            try:
+                response = self._http.get(path, params=query)
+            except httpx.TransportError as error:
+                if time.monotonic() > deadline:
+                    raise DemoFailed(f"GET {path}: {error}") from error
+                time.sleep(0.25)
+            else:
+                self._require_success(response)
+                return response
 
     def _post(self, path: str, body: Document) -> Document:
         response = self._http.post(path, json=body)

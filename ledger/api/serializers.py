@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ledger.chain.dsse import decode_base64
+from flxdr.core.dsse import decode_base64
 
 HASH = r"\A[0-9a-f]{64}\Z"
 

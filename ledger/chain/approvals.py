@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flxdr.core import canonical
+from flxdr.core.dsse import decode_base64, encode_base64
 from flxdr.core.errors import Malformed
-from ledger.chain.dsse import decode_base64, encode_base64
 
 
 @dataclass(frozen=True, order=True)

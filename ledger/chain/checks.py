@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from flxdr.core.clock import format_timestamp, parse_timestamp
+from flxdr.core.dsse import BLOCK_TYPE, verify
 from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from ledger.chain import membership
 from ledger.chain.approvals import SignedApproval, certificate_hash
 from ledger.chain.block import COORDINATOR, ZERO_HASH, Header, Provenance, block_hash, index_columns, parse_header
-from ledger.chain.dsse import BLOCK_TYPE, verify
 from ledger.chain.failures import BlockInvalid, require
 from ledger.chain.membership import KeySet
 from ledger.chain.quorum import SealRule, seal_rule

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from flxdr.core import dsse
 from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import PublicKey
-from ledger.chain import dsse
 from ledger.chain.block import COORDINATOR, Admit, Found, Governance, KeyEntry, PolicyEntry, encode_statement
 from ledger.chain.failures import BlockInvalid, require
 

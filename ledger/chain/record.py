@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flxdr.core.dsse import BLOCK_TYPE, Envelope, decode_base64, encode_base64
 from flxdr.core.errors import Malformed
 from ledger.chain.approvals import SignedApproval
-from ledger.chain.dsse import BLOCK_TYPE, Envelope, decode_base64, encode_base64
 
 
 @dataclass(frozen=True)

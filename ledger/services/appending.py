@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flxdr.core.clock import parse_timestamp
+from flxdr.core.dsse import decode_base64
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import COORDINATOR, Admit, Found, Header, KeyEntry, index_columns
 from ledger.chain.checks import advance
-from ledger.chain.dsse import decode_base64
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.models import Block, SignerKey

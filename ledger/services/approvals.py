@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.db import transaction
 
+from flxdr.core import dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
 from flxdr.platform.identity import coordinator_key
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.approvals import SignedApproval, rejection_statement
 from ledger.chain.block import COORDINATOR, Admit, parse_header
 from ledger.chain.quorum import SealRule

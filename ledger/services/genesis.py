@@ -6,10 +6,10 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 
+from flxdr.core import dsse
 from flxdr.core.clock import Clock, format_timestamp
 from flxdr.platform.audit import record_event
 from flxdr.platform.identity import coordinator_key
-from ledger.chain import dsse
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import COORDINATOR, ZERO_HASH, Found, Governance, Header, PolicyEntry
 from ledger.chain.membership import key_entry

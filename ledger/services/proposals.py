@@ -15,12 +15,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
 
-from flxdr.core import canonical
+from flxdr.core import canonical, dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.block import (
     COORDINATOR,
     Admit,

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from flxdr.core import dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import SignatureInvalid
 from flxdr.platform.audit import record_event
@@ -183,9 +184,9 @@ def _require_statement(round_id: str, org_id: str, statement: bytes, key_id: str
     if key_id not in keys:
         raise StatementInvalid(f"{key_id[:16]} is no key of {org_id}", expected="a proven key of the organisation")
     try:
-        statements.verify(keys[key_id], statement, signature)
+        dsse.verify(keys[key_id], signature, dsse.NO_NOISE_TYPE, statement)
     except SignatureInvalid as error:
-        raise StatementInvalid(error.detail, expected=f"a DSSE signature of type {statements.NO_NOISE_TYPE}") from error
+        raise StatementInvalid(error.detail, expected=f"a DSSE signature of type {dsse.NO_NOISE_TYPE}") from error
 
 
 def _closing(reservation: BudgetEntry, kind: BudgetEntry.Kind, clock: Clock) -> BudgetEntry:

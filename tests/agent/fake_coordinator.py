@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from federation import statements
+from flxdr.core import dsse
 from flxdr.platform.auth import tokens
 from ledger.chain import merkle
 from ledger.chain.block import submission_leaves
@@ -148,7 +149,7 @@ class FakeCoordinator(FakeFederation):
         header = request.headers["Submission-Statement"]
         envelope = statements.Envelope.from_compact(header)
         assert envelope.signature is not None
-        statements.verify(self.peers[org_id].public, statements.SUBMISSION_TYPE, envelope.statement, envelope.signature)
+        dsse.verify(self.peers[org_id].public, envelope.signature, dsse.SUBMISSION_TYPE, envelope.statement)
         body, place = request.read(), (self.config.round_id, org_id)
         known = self.submitted.get(place)
         if known is not None and known.body != body:

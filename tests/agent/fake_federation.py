@@ -12,9 +12,9 @@ import numpy as np
 
 from federation import statements
 from federation.round_config import LocalTraining, RoundConfig
+from flxdr.core import dsse
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.core.keys import Algorithm, PrivateKey
-from ledger.chain import dsse
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import (
     COORDINATOR,
@@ -117,7 +117,7 @@ class FakeFederation:
         statement = statements.registration(
             org_id=org_id, org_name=org_id, key_id=key.public.key_id, chain_id=self.genesis
         )
-        proof = statements.sign(key, statements.REGISTRATION_TYPE, statement)
+        proof = dsse.sign(key, dsse.REGISTRATION_TYPE, statement)
         entry = Admit(
             org_id=org_id,
             key=key_entry(key.public),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from federation import statements
+from flxdr.core import dsse
 from flxdr.core.keys import PublicKey
 from tests.agent.conftest import ORG, MakeBench
 
@@ -32,7 +33,7 @@ def test_the_proof_is_over_this_chain_and_key(make_bench: MakeBench) -> None:
     statement = statements.registration(
         org_id=ORG, org_name=bench.config.name, key_id=key.key_id, chain_id=bench.coordinator.genesis
     )
-    statements.verify(key, statements.REGISTRATION_TYPE, statement, base64.b64decode(body["key_proof"]))
+    dsse.verify(key, base64.b64decode(body["key_proof"]), dsse.REGISTRATION_TYPE, statement)
 
 
 def test_a_coordinator_that_tells_strangers_nothing_needs_a_given_genesis(make_bench: MakeBench) -> None:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from federation.round_config import RoundConfig
+from flxdr.core import dsse
 from flxdr.core.clock import format_timestamp
-from ledger.chain import dsse
 from ledger.chain.approvals import rejection_statement
 from ledger.chain.block import block_hash, parse_header
 from models_ml import codec, registry

@@ -12,8 +12,8 @@ import pytest
 from federation.agent import voting
 from federation.agent.errors import Unreachable
 from federation.agent.proposals import Proposal, read_proposal, reason_text
+from flxdr.core import dsse
 from flxdr.core.keys import Algorithm, PrivateKey
-from ledger.chain import dsse
 from ledger.chain.approvals import rejection_statement
 from tests.agent.conftest import PEER, Bench, MakeBench
 

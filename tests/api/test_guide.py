@@ -10,6 +10,7 @@ from django.urls import get_resolver
 
 import ledger.selectors
 from federation import statements
+from flxdr.core import dsse
 from flxdr.core.clock import SystemClock
 from flxdr.core.keys import PrivateKey
 from tests.api.callers import organization, own_user, stranger
@@ -42,7 +43,7 @@ def with_key(body: dict[str, Any], key: PrivateKey, *, proven: bool) -> dict[str
         key_id=key.public.key_id,
         chain_id=ledger.selectors.chain_id(),
     )
-    proof = statements.sign(key, statements.REGISTRATION_TYPE, statement)
+    proof = dsse.sign(key, dsse.REGISTRATION_TYPE, statement)
     return body | {"key_proof": base64.b64encode(proof).decode()}
 
 

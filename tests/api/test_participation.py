@@ -14,10 +14,10 @@ from federation import statements
 from federation.api import long_poll
 from federation.models import ModelVersion
 from federation.round_config import RoundConfig
-from flxdr.core import canonical
+from flxdr.core import canonical, dsse
 from flxdr.core.keys import PrivateKey
 from flxdr.platform.auth.tokens import sign_own_token
-from ledger.chain import dsse, merkle
+from ledger.chain import merkle
 from ledger.chain.block import parse_header
 from models_ml import codec
 from tests.api.callers import SelfSigning, bearer, operator, organization, own_user
@@ -32,7 +32,7 @@ def enrol(org_id: str, key: PrivateKey) -> SelfSigning:
     statement = statements.registration(
         org_id=org_id, org_name=org_id.title(), key_id=key.public.key_id, chain_id=ledger.selectors.chain_id()
     )
-    proof = statements.sign(key, statements.REGISTRATION_TYPE, statement)
+    proof = dsse.sign(key, dsse.REGISTRATION_TYPE, statement)
     response = register(org_id, crypto_pubkey=key.public.to_base64(), key_proof=base64.b64encode(proof).decode())
     assert response.status_code == 200, response.content
     return SelfSigning(org_id, key)
@@ -67,7 +67,7 @@ def submit_signed(member: SelfSigning, current: dict[str, Any], tensors: dict[st
         wire_digest=hashlib.sha256(body).hexdigest(),
         metrics={"loss": 0.5},
     )
-    signature = statements.sign(member.key, statements.SUBMISSION_TYPE, statement)
+    signature = dsse.sign(member.key, dsse.SUBMISSION_TYPE, statement)
     header = statements.Envelope(statement, member.key.public.key_id, signature).compact()
     return member.send(SUBMIT, body, "application/vnd.safetensors", HTTP_SUBMISSION_STATEMENT=header)
 

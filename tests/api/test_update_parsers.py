@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -20,10 +21,11 @@ from federation.api.documents import GradientDocument, UpdateDocument
 from federation.api.errors import EmptyBody, MalformedJson, MalformedTensors, ShapeMismatch, UnreadableBody
 from federation.api.parsers import JsonUpdateParser, RawUpdateParser, SafetensorsUpdateParser, received_update
 from federation.api.statement_header import META_KEY
-from federation.api.update_json import Gradient, SubmissionDocument
+from federation.api.update_json import MAX_LIST_BYTES, Gradient, SubmissionDocument
 from federation.errors import StatementMalformed
 from federation.services.received import FlatValues, NamedTensors, ReceivedUpdate
-from flxdr.core.errors import FlxdrError
+from flxdr.core import dsse
+from flxdr.core.errors import FlxdrError, TooLarge
 from flxdr.core.keys import PrivateKey
 from models_ml import codec
 
@@ -72,7 +74,7 @@ def header(signed: bytes | None = None, key: PrivateKey | None = None) -> dict[s
     signed = statement() if signed is None else signed
     if key is None:
         return {META_KEY: statements.Envelope(signed).compact()}
-    signature = statements.sign(key, statements.SUBMISSION_TYPE, signed)
+    signature = dsse.sign(key, dsse.SUBMISSION_TYPE, signed)
     return {META_KEY: statements.Envelope(signed, key.public.key_id, signature).compact()}
 
 
@@ -214,6 +216,17 @@ def test_numbers_that_do_not_fill_the_shape_are_refused(gradient: dict[str, Any]
     assert "[" in str(caught.value.expected)
 
 
+def test_lists_that_would_fill_the_memory_are_refused_unread() -> None:
+    numbers = b"[" + b"1," * (MAX_LIST_BYTES // 2) + b"1]"
+    body = as_json(document(gradient={"model_weights": "HERE", "shape": [MAX_LIST_BYTES // 2 + 1]}))
+    tracemalloc.start()
+    with pytest.raises(TooLarge, match="model_weights"):
+        receive(body.replace(b'"HERE"', numbers))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * MAX_LIST_BYTES
+
+
 def test_base64_of_another_length_is_refused_before_anything_is_allocated() -> None:
     gradient = {"data": "AAAAAA==", "dtype": "float32", "shape": [2**31 - 1] * 8, "samples_seen": 1}
     with pytest.raises(ShapeMismatch):
@@ -253,7 +266,7 @@ def test_safetensors_are_described_by_the_signed_header() -> None:
     assert received.statement == signed
     assert received.key_id == key.public.key_id
     assert received.signature is not None
-    statements.verify(key.public, statements.SUBMISSION_TYPE, signed, received.signature)
+    dsse.verify(key.public, received.signature, dsse.SUBMISSION_TYPE, signed)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flxdr.core.keys import Algorithm, KeyInvalid, PrivateKey, PublicKey, SignatureInvalid
 
+ED25519_PRIME = 2**255 - 19
 both = pytest.mark.parametrize("algorithm", list(Algorithm))
 
 
@@ -61,6 +62,33 @@ def test_other_algorithms_are_refused() -> None:
     der = spki.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with pytest.raises(KeyInvalid, match="cannot sign here"):
         PublicKey.from_spki(der)
+
+
+def _ed25519_spki(y: int) -> bytes:
+    return bytes.fromhex("302a300506032b6570032100") + y.to_bytes(32, "little")
+
+
+@pytest.mark.parametrize("sign", [0, 2**255])
+@pytest.mark.parametrize(
+    "y",
+    [
+        0,
+        1,
+        ED25519_PRIME - 1,
+        ED25519_PRIME,
+        ED25519_PRIME + 1,
+        int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+        int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+    ],
+)
+def test_keys_for_which_everybody_can_sign_are_refused(y: int, sign: int) -> None:
+    with pytest.raises(KeyInvalid):
+        PublicKey.from_spki(_ed25519_spki(y + sign))
+
+
+def test_a_key_in_a_second_encoding_is_refused() -> None:
+    with pytest.raises(KeyInvalid, match="canonical"):
+        PublicKey.from_spki(_ed25519_spki(ED25519_PRIME + 3))
 
 
 @pytest.mark.parametrize("text", ["", "pk_...", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "é"])

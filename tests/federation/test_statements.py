@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from federation import statements
 from federation.errors import MetricsInvalid, StatementMalformed
-from flxdr.core import canonical
+from flxdr.core import canonical, dsse
 from flxdr.core.keys import Algorithm, PrivateKey, SignatureInvalid
 
 FACTS: dict[str, Any] = {
@@ -92,9 +92,9 @@ def test_statements_are_canonical_objects(data: bytes) -> None:
 def test_a_signature_covers_type_and_bytes(algorithm: Algorithm) -> None:
     key = PrivateKey(algorithm, b"s" * 32)
     statement = statements.submission(**FACTS)
-    signature = statements.sign(key, statements.SUBMISSION_TYPE, statement)
-    statements.verify(key.public, statements.SUBMISSION_TYPE, statement, signature)
+    signature = dsse.sign(key, dsse.SUBMISSION_TYPE, statement)
+    dsse.verify(key.public, signature, dsse.SUBMISSION_TYPE, statement)
     with pytest.raises(SignatureInvalid):
-        statements.verify(key.public, statements.REGISTRATION_TYPE, statement, signature)
+        dsse.verify(key.public, signature, dsse.REGISTRATION_TYPE, statement)
     with pytest.raises(SignatureInvalid):
-        statements.verify(key.public, statements.SUBMISSION_TYPE, statement + b" ", signature)
+        dsse.verify(key.public, signature, dsse.SUBMISSION_TYPE, statement + b" ")

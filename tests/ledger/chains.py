@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from flxdr.core import dsse
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.core.keys import Algorithm, PrivateKey
-from ledger.chain import dsse
 from ledger.chain.approvals import SignedApproval, certificate_hash
 from ledger.chain.block import (
     COORDINATOR,

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from flxdr.core import dsse
 from flxdr.core.clock import ManualClock
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.approvals import rejection_statement
 from ledger.chain.block import RegistrationStatement, encode_statement
 from ledger.models import Proposal

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from flxdr.core import dsse
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.failures import BlockInvalid
 from ledger.errors import ProposalConflict
 from ledger.models import Proposal

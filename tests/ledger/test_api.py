@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from flxdr.core import dsse
 from flxdr.core.clock import SystemClock
 from ledger import selectors
 from ledger.api import blocks as blocks_api
-from ledger.chain import dsse
 from ledger.chain.record import ChainRecord
 from ledger.chain.verify import verify_chain
 from ledger.models import Approval, Proposal

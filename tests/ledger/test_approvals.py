@@ -10,11 +10,11 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flxdr.core import dsse
 from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import Algorithm
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.block import COORDINATOR, parse_header
 from ledger.errors import AlreadyAnswered, NotAVoter, ProposalClosed
 from ledger.models import Approval, Proposal

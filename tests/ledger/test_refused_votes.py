@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from flxdr.core import dsse
 from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
-from ledger.chain import dsse
 from ledger.chain.block import COORDINATOR
 from ledger.errors import KeyNotAdmitted, NotAVoter, ProposalMissing
 from ledger.models import Approval, Proposal

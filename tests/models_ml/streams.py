@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models_ml.edge_stream import EdgeStream
 from models_ml.families import FAMILIES
 
 
-def stream(captures: tuple[str, ...] = ("sensor",), **columns: Sequence[Any]) -> EdgeStream:
+def stream(captures: tuple[str, ...] = ("sensor",), **columns: npt.ArrayLike) -> EdgeStream:
     """A stream of the given columns; the others hold plain values."""
-    length = len(next(iter(columns.values())))
+    length = len(np.asarray(next(iter(columns.values()))))
     plain: dict[str, Any] = {
         "t": np.arange(length),
         "src": 1,
@@ -28,9 +28,10 @@ def stream(captures: tuple[str, ...] = ("sensor",), **columns: Sequence[Any]) ->
         "family": 0,
         "capture": 0,
     }
-    return EdgeStream.from_columns(
-        {name: columns.get(name, np.broadcast_to(value, (length,))) for name, value in plain.items()}, captures
-    )
+    filled: dict[str, Any] = {
+        name: np.broadcast_to(np.asarray(columns.get(name, value)), (length,)) for name, value in plain.items()
+    }
+    return EdgeStream.from_columns(filled, captures)
 
 
 def two_families(seed: int, count: int, family: str = "Scan") -> EdgeStream:

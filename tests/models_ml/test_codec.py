@@ -118,6 +118,7 @@ FOUR = b"\x01\x00\x00\x00"
         pytest.param(spell(b"{" + ENTRY.replace(b"[1]", b"[0]").replace(b"4]", b"0]") + b"}", b""), id="no values"),
         pytest.param(spell(b"{" + ENTRY.replace(b'"w"', b'"w/x"') + b"}", FOUR), id="name outside the profile"),
         pytest.param(spell(b"{}", b""), id="no tensors"),
+        pytest.param(spell(b"{" + ENTRY.replace(b"[1]", b"[1" + 64 * b",1" + b"]") + b"}", FOUR), id="65 dimensions"),
         pytest.param(b"", id="nothing"),
         pytest.param(struct.pack("<Q", 2**63) + b"{}", id="header length beyond all bounds"),
         pytest.param(struct.pack("<Q", 2**40) + b"{}", id="huge header length"),

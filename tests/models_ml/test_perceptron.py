@@ -25,14 +25,14 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
             for sign in (1, -1):
                 moved = array.copy()
                 moved.flat[place] += sign * step
-                losses.append(loss_and_gradient({**parameters, name: moved}, inputs, labels, weights)[0])  # type: ignore[arg-type]
+                losses.append(loss_and_gradient({**parameters, name: moved}, inputs, labels, weights)[0])  # type: ignore[arg-type, dict-item]
             numeric = (losses[0] - losses[1]) / (2 * step)
             assert gradient[name].flat[place] == pytest.approx(numeric, rel=1e-5, abs=1e-8), (name, place)
 
 
 def test_softmax_rows_sum_to_one_even_for_extreme_scores() -> None:
     probabilities = softmax(np.array([[1e4, 0, -1e4], [0, 0, 0]], dtype=np.float32))
-    np.testing.assert_allclose(probabilities, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(probabilities, np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]]), rtol=1e-6)
 
 
 def test_loss_and_forward_pass_agree() -> None:

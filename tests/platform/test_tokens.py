@@ -132,6 +132,9 @@ def test_algorithm_is_the_keys_and_not_the_headers(token: str) -> None:
         ({"jti": ""}, "`jti`"),
         ({"jti": "x" * 65}, "`jti`"),
         ({"jti": 7}, "`jti`"),
+        ({"jti": "\ud800"}, "`jti`"),
+        ({"jti": "a\x00b"}, "`jti`"),
+        ({"sub": "\ud800"}, "`sub`"),
         ({"exp": None}, "`exp`"),
         ({"exp": "soon"}, "`exp`"),
         ({"exp": True}, "`exp`"),
@@ -187,6 +190,12 @@ def test_any_text_is_refused_and_nothing_else_happens(text: str) -> None:
         tokens.read_issuer(text)
     with pytest.raises(TokenInvalid):
         verify(text)
+
+
+@pytest.mark.parametrize("issuer", ["\ud800", "\x00", "", "x" * 65, 7, None])
+def test_issuer_that_no_database_could_look_up(issuer: object) -> None:
+    with pytest.raises(TokenInvalid, match="no issuer"):
+        tokens.read_issuer(forge({"alg": "ML-DSA-65"}, claims(iss=issuer), KEY.sign))
 
 
 def test_too_long_a_token() -> None:

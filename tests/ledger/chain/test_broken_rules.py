@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.chain import dsse
+from flxdr.core import dsse
 from ledger.chain.block import (
     COORDINATOR,
     Found,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from flxdr.core import dsse
 from flxdr.core.keys import Algorithm
-from ledger.chain import dsse
 from ledger.chain.approvals import certificate_hash
 from ledger.chain.block import (
     COORDINATOR,

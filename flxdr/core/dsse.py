@@ -11,9 +11,12 @@ from typing import Any
 from flxdr.core.errors import Malformed
 from flxdr.core.keys import PrivateKey, PublicKey
 
+# All that anybody signs here, side by side: a signature over one type is none over another.
 BLOCK_TYPE = "application/vnd.flxdr.block+json"
 REJECTION_TYPE = "application/vnd.flxdr.rejection+json"
 REGISTRATION_TYPE = "application/vnd.flxdr.registration+json"
+SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
+NO_NOISE_TYPE = "application/vnd.flxdr.no-noise+json"
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from flxdr.core import dsse
 from flxdr.core.errors import Malformed
 from flxdr.core.keys import Algorithm, SignatureInvalid
-from ledger.chain import dsse
 from tests.ledger.chains import federation, key_of
 
 
