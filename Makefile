@@ -53,11 +53,9 @@ bench: $(DEPS) ## benchmarks against their targets (ONLY=group)
 docs: $(DEPS) ## write the documents that are generated from the code
 	$(BIN)/python manage.py settings_doc
 
-browser: /usr/bin/chromium ## install the browser of the browser tests (apt, needs root)
-
-/usr/bin/chromium:
-	apt-get update
-	apt-get install --yes --no-install-recommends chromium
+browser: ## install the browser of the browser tests and what its driver needs (apt, as root)
+	apt-get update --quiet=2
+	apt-get install --quiet=2 --yes --no-install-recommends chromium libatomic1
 
 lock: $(DEPS) ## resolve the dependencies anew into requirements/
 	for set in dev:--all-extras coordinator:--extra=coordinator agent:; do \
@@ -66,6 +64,6 @@ lock: $(DEPS) ## resolve the dependencies anew into requirements/
 	    --generate-hashes --no-header --no-annotate --output-file requirements/$$name.txt || exit 1; \
 	done
 
-clean: ## remove everything that was made here, the virtual environment included
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist staticfiles *.egg-info var
+clean: ## remove what was built here; a coordinator's state in var/ stays, except the demo's
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist staticfiles *.egg-info .schemathesis var/demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

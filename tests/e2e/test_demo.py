@@ -11,7 +11,7 @@ import psutil
 
 from tests.support.processes import REPOSITORY, clean_environment, eventually, free_port
 
-DATA = os.environ.get("DATA")
+DATA = os.environ.get("DATA", "")
 
 
 def start(folder: Path, **variables: str) -> subprocess.Popen[str]:

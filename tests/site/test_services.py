@@ -38,12 +38,17 @@ def test_redis_of_its_own(tmp_path: Path) -> None:
         assert client.get("key") == b"value"
 
 
-def test_two_runs_never_share_a_redis_database(tmp_path: Path) -> None:
-    with services.redis_database(tmp_path) as one, services.redis_database(tmp_path) as other:
-        assert one != other
-        with redis.Redis.from_url(one) as client:
-            client.set("key", "value")
-        with redis.Redis.from_url(other) as client:
-            assert client.get("key") is None
-    with redis.Redis.from_url(one) as client:
-        assert client.dbsize() == 0
+def test_a_named_server_is_shared_but_no_database_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with services.own_redis_server(tmp_path, free_port()) as server:
+        monkeypatch.setenv("REDIS_URL", server)
+        with redis.Redis.from_url(f"{server[:-1]}15") as foreign:
+            foreign.set("somebody's", "data")
+        with services.redis_database(tmp_path) as one, services.redis_database(tmp_path) as other:
+            assert len({one, other, f"{server[:-1]}15"}) == 3
+            with redis.Redis.from_url(one) as client:
+                client.set("key", "value")
+            with redis.Redis.from_url(other) as client:
+                assert client.get("key") is None
+        with redis.Redis.from_url(server) as client:
+            assert list(client.info("keyspace")) == ["db15"]  # everything else is empty again
+            assert client.info("keyspace")["db15"]["keys"] == 1

