@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from flxdr.core.clock import format_timestamp
 from flxdr.core.keys import Algorithm, PublicKey
 from ledger.chain.approvals import SignedApproval, certificate_hash
-from ledger.chain.block import COORDINATOR, PolicyEntry, parse_header
+from ledger.chain.block import COORDINATOR, PolicyEntry, is_hash, parse_header
 from ledger.chain.membership import KeySet, found
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState, Release
@@ -109,9 +109,12 @@ def lineage(model_hash: str, limit: int, offset: int) -> tuple[list[Block], int]
     Raises:
         ModelUnknown: no sealed release has that hash.
     """
-    page = list(Block.objects.raw(_LINEAGE, [model_hash, limit, offset]))
-    # A page beyond the end has no row to carry the length.
-    counted = page or list(Block.objects.raw(_LINEAGE, [model_hash, 1, 0]))
+    page: list[Block] = []
+    counted: list[Block] = []
+    if is_hash(model_hash):  # PostgreSQL refuses to look for a text with a zero character
+        page = list(Block.objects.raw(_LINEAGE, [model_hash, limit, offset]))
+        # A page beyond the end has no row to carry the length.
+        counted = page or list(Block.objects.raw(_LINEAGE, [model_hash, 1, 0]))
     if not counted:
         raise ModelUnknown(
             f"no sealed release has the model hash {model_hash}",

@@ -76,8 +76,8 @@ def _axis(low: float, high: float, *, width: int, height: int) -> SafeString:
         _TOP,
         _LEFT - 6,
         _TOP + 8,
-        f"{high:.2f}",
-        f"{low:.2f}",
+        f"{high:.3f}",
+        f"{low:.3f}",
     )
 
 

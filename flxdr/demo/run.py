@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flxdr.demo import checks, federation
+from flxdr.demo import checks, federation, picture
 from flxdr.demo.checks import Check
 from flxdr.demo.coordinator import Operator
 from flxdr.demo.errors import DemoFailed
@@ -193,7 +193,9 @@ class _Demo:
         }
         place = self._options.folder / "result.json"
         place.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        self._screen.note(f"{seconds:.0f} seconds; figures in {place}")
+        caption = f"{result['data']}, {comparison.flows} test flows, {len(rounds)} rounds of {len(self._files)} agents"
+        place.with_suffix(".svg").write_text(picture.draw(comparison.rows(), caption=caption), encoding="utf-8")
+        self._screen.note(f"{seconds:.0f} seconds; figures in {place}, drawn in {place.with_suffix('.svg').name}")
 
     def stay(self) -> None:
         """Leave everything running until Ctrl-C."""

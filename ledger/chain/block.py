@@ -189,13 +189,18 @@ def encode_statement(statement: RegistrationStatement) -> bytes:
     return canonical.encode(msgspec.to_builtins(statement))
 
 
+def is_hash(text: str) -> bool:
+    """Whether `text` is spelled as hashes are: 64 lower-case hex digits."""
+    return _HASH.match(text) is not None
+
+
 def parse_hash(text: str, field: str) -> str:
     """Check that a text is a SHA-256 in lower-case hex.
 
     Raises:
         HeaderMalformed: it is not; names `field`.
     """
-    if not _HASH.match(text):
+    if not is_hash(text):
         raise HeaderMalformed(f"{field}: {text!r} is no hash", expected="64 lower-case hex digits", field=field)
     return text
 
