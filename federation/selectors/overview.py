@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from federation.models import ModelVersion, Organization, TrainingRound
 
-DISCONNECTED_AFTER = timedelta(seconds=60)
+DISCONNECTED_AFTER = timedelta(minutes=2)
+"""Longer than an agent's long poll and the minute to which `last_seen_at` is kept, together."""
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ def _glance(organization: Organization, now: datetime) -> OrganizationGlance:
     if organization.last_seen_at is None:
         return OrganizationGlance(organization, "never connected", "registered, and never heard of since")
     if now - organization.last_seen_at > DISCONNECTED_AFTER:
-        return OrganizationGlance(organization, "disconnected", "not heard of for more than a minute")
-    return OrganizationGlance(organization, "connected", "heard of within the last minute")
+        return OrganizationGlance(organization, "disconnected", "not heard of for more than two minutes")
+    return OrganizationGlance(organization, "connected", "heard of within the last two minutes")

@@ -69,9 +69,7 @@ class BlockViewSet(ViewSet):
         """
         strict_query(request, ())
         verified = shared.verify(clock=SystemClock(), signatures=SIGNATURES_PER_REQUEST)
-        return Response(
-            verified.report.as_json() | {"verification_timestamp": format_timestamp(verified.began_at)}
-        )
+        return Response(verified.report.as_json() | {"verification_timestamp": format_timestamp(verified.began_at)})
 
     @extend_schema(
         operation_id="ledger_provenance",

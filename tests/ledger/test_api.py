@@ -129,6 +129,7 @@ def test_signatures_are_base64_of_what_verifies() -> None:
         ("blockchain/ledger/block/x", "not_found"),
         (f"blockchain/provenance/{hash_of('x')}", "model_not_released"),
         ("blockchain/provenance/abc", "model_not_released"),
+        ("blockchain/provenance/%00", "model_not_released"),
         ("blockchain/proposals/999", "proposal_not_found"),
     ],
 )

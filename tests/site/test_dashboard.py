@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from federation.models import Organization
+from federation.selectors.overview import organizations_at_a_glance
 from flxdr.platform.models import AuditEvent
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +58,18 @@ def test_organizations_are_listed_by_state(operator: Client) -> None:
     page = operator.get("/").content.decode()
     assert "waits for an operator&#x27;s approval" in page
     assert "never connected" in page
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(90, "connected"), (150, "disconnected")])
+def test_an_organization_between_two_polls_counts_as_connected(seconds: int, state: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    Organization.objects.create(
+        org_id="org-alpha",
+        name="Alpha",
+        status=Organization.Status.ACTIVE,
+        last_seen_at=now - timedelta(seconds=seconds),
+    )
+    assert [glance.state for glance in organizations_at_a_glance(now)] == [state]
 
 
 def test_an_unchanged_page_costs_one_304(operator: Client) -> None:
