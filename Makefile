@@ -34,12 +34,12 @@ lint: $(DEPS) ## formatting, style, types, import contracts, templates
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/djlint templates --lint --check --quiet
+	$(BIN)/djlint templates flxdr --lint --check --quiet
 
 format: $(DEPS) ## rewrite code and templates in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/djlint templates --reformat --quiet
+	$(BIN)/djlint templates flxdr --reformat --quiet
 
 run-backend: $(DEPS) ## migrate, then supervise web, worker and beat (port: BACKEND_PORT)
 	exec $(BIN)/python manage.py up

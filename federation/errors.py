@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flxdr.core.errors import Conflict, Forbidden, Invalid, Malformed, Missing
+from flxdr.core.errors import Conflict, Forbidden, Invalid, Malformed, Missing, TooManyRequests
 
 
 class OrganizationMissing(Missing):
@@ -20,6 +20,13 @@ class RegistrationConflict(Conflict):
 
     code = "registration_conflict"
     title = "Registered with other data"
+
+
+class TooManyRegistrations(TooManyRequests):
+    """So many organisations wait for the operator that no further one is taken."""
+
+    code = "too_many_registrations"
+    title = "Too many registrations wait"
 
 
 class EnrolmentRefused(Forbidden):

@@ -1,6 +1,6 @@
 """System checks of the configuration: errors stop the boot, warnings name what is only good enough for development.
 
-Single values are read and refused by `flxdr.env` (E001, E002) before Django starts; here is what needs more than one
+Single values are read and refused by `flxdr.env` (E001 to E003) before Django starts; here is what needs more than one
 value or Django itself.
 """
 
@@ -40,7 +40,7 @@ def _production_secrets(env: Env) -> Iterator[CheckMessage]:
     for number, name, value in (("E010", "SECRET_KEY", env.secret_key), ("E011", "API_HMAC_KEY", env.api_hmac_key)):
         if value is None:
             yield Error(f"{name} is not set, and FL_ENV=production.", hint=_generate(name), id=f"flxdr.{number}")
-        elif value in GUIDE_PLACEHOLDERS or len(value) < SHORTEST_SECRET or len(set(value)) < 10:
+        elif _can_be_guessed(value):
             yield Error(
                 f"{name} is a placeholder or can be guessed (allowed: at least {SHORTEST_SECRET} random characters).",
                 hint=_generate(name),
@@ -58,6 +58,10 @@ def _production_secrets(env: Env) -> Iterator[CheckMessage]:
             hint="Set it to the host names under which the coordinator is reached, such as fl.example.org.",
             id="flxdr.E013",
         )
+
+
+def _can_be_guessed(secret: str) -> bool:
+    return secret in GUIDE_PLACEHOLDERS or len(secret) < SHORTEST_SECRET or len(set(secret)) < 10
 
 
 def _generate(name: str) -> str:
@@ -78,6 +82,12 @@ def _development_notes(env: Env) -> Iterator[CheckMessage]:
             f"{' and '.join(made)}: not set, so development secrets in {env.data_dir / 'keys'} are used.",
             hint="Production refuses to start without secrets of its own.",
             id="flxdr.W011",
+        )
+    if env.api_hmac_key is not None and _can_be_guessed(env.api_hmac_key):
+        yield CheckWarning(
+            "API_HMAC_KEY is a placeholder or can be guessed: who guesses it signs tokens of an operator.",
+            hint=_generate("API_HMAC_KEY"),
+            id="flxdr.W012",
         )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +29,7 @@ from flxdr.platform.configuration import (
     variable,
     words,
 )
+from flxdr.platform.storage.files import ensure_private_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT = "development"
@@ -337,3 +339,25 @@ def load(environ: Mapping[str, str]) -> Env:
         message = f"FL_ENV: {mode!r} is not allowed. Allowed: {DEVELOPMENT} | {PRODUCTION}."
         raise InvalidEnvironment([Problem("flxdr.E001", "FL_ENV", message)])
     return read(Env, environ, mode=mode)
+
+
+def ensure_state_folders(env: Env) -> None:
+    """Make the folders of the state and of the SQLite database.
+
+    Raises:
+        InvalidEnvironment: naming each variable whose folder cannot be made or written.
+    """
+    folders = {"FL_DATA_DIR": env.data_dir}
+    if not env.database_url:
+        folders["FL_BLOCKCHAIN_DB_PATH"] = env.database_path.parent
+    problems = []
+    for name, folder in folders.items():
+        try:
+            ensure_private_folder(folder)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError("no permission to write")
+        except OSError as error:
+            message = f"{name}: the folder {str(folder)!r} cannot be used ({error.strerror or error})."
+            problems.append(Problem("flxdr.E003", name, f"{message} Allowed: a path that this user may write."))
+    if problems:
+        raise InvalidEnvironment(problems)

@@ -9,12 +9,12 @@ from typing import Any
 import dj_database_url
 from csp.constants import NONE, SELF
 
-from flxdr.env import BASE_DIR, load
+from flxdr.env import BASE_DIR, ensure_state_folders, load
 from flxdr.platform.logging import logging_configuration
 from flxdr.platform.storage.files import create_once, ensure_private_folder
 
 FLXDR = load(os.environ)
-ensure_private_folder(FLXDR.data_dir)
+ensure_state_folders(FLXDR)
 DEBUG = False
 ALLOWED_HOSTS = list(FLXDR.allowed_hosts or ())
 
@@ -83,7 +83,6 @@ if FLXDR.database_url:
     DATABASES = {"default": dict(dj_database_url.parse(FLXDR.database_url, conn_max_age=0))}
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 24, "timeout": 20}
 else:
-    ensure_private_folder(FLXDR.database_path.parent)
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",

@@ -19,6 +19,7 @@ from federation.errors import (
     OrganizationStateConflict,
     RegistrationConflict,
     RegistrationInvalid,
+    TooManyRegistrations,
 )
 from federation.models import EnrolmentToken, Organization
 from federation.services.registration import Registration
@@ -32,6 +33,8 @@ from ledger.services.proposals import propose_admission
 Status = Organization.Status
 KeyStatus = Organization.KeyStatus
 TOKEN_BYTES = 32
+MAX_WAITING = 500
+"""Organisations that may wait for an operator's approval: anybody can register one."""
 
 
 def register(
@@ -48,23 +51,28 @@ def register(
 
     It is active at once in development or with an enrolment token, else pending an operator's approval. A key with a
     proof of possession is proposed for admission to the chain as soon as the organisation is active; a key without
-    one stays `unproven` until the same registration comes again with it.
+    one stays `unproven` until the same registration comes again with it. An enrolment token names who the operator
+    means by `org_id`: its registration takes the place of one that waits under that name, whoever made it.
 
     Raises:
         RegistrationInvalid, KeyInvalid: a value out of bounds, or a proof without a key.
         SignatureInvalid: the proof does not verify.
         EnrolmentRefused: the token is not one for this organisation.
         RegistrationConflict: the name is registered with other data.
+        TooManyRegistrations: too many organisations wait for an operator's approval.
     """
     declared = Registration.read(org_id=org_id, name=name, data_sources=data_sources, public_key_text=public_key_text)
     proven = _check_proof(declared, key_proof)
     with transaction.atomic():
         lock_chain()
-        entitled = _spend_token(enrolment_token, declared.org_id, clock) or settings.FLXDR.env == "development"
+        invited = _spend_token(enrolment_token, declared.org_id, clock)
+        entitled = invited or settings.FLXDR.env == "development"
         organization = Organization.objects.select_for_update().filter(org_id=declared.org_id).first()
         if organization is None:
             organization = _create(declared, key_proof if proven else None, active=entitled, clock=clock)
         else:
+            if invited and organization.status == Status.PENDING and _differs(organization, declared):
+                _replace(organization, declared, clock)
             _confirm(organization, declared, key_proof if proven else None, entitled=entitled, clock=clock)
         _propose_if_due(organization, clock)
         return organization
@@ -168,6 +176,12 @@ def _spend_token(secret: str | None, org_id: str, clock: Clock) -> bool:
 
 
 def _create(declared: Registration, key_proof: bytes | None, *, active: bool, clock: Clock) -> Organization:
+    if not active and Organization.objects.filter(status=Status.PENDING).count() >= MAX_WAITING:
+        raise TooManyRegistrations(
+            f"{MAX_WAITING} organizations wait for an operator's approval",
+            expected="an enrolment token, or a time when fewer wait",
+            action="Ask the operator for an enrolment token.",
+        )
     key = declared.public_key
     now = clock.now()
     key_status = KeyStatus.NONE if key is None else KeyStatus.PROVEN if key_proof else KeyStatus.UNPROVEN
@@ -198,14 +212,30 @@ def _create(declared: Registration, key_proof: bytes | None, *, active: bool, cl
     return organization
 
 
+def _differs(organization: Organization, declared: Registration) -> bool:
+    stored_key = bytes(organization.public_key) if organization.public_key is not None else None
+    stored = (organization.name, organization.data_sources, stored_key)
+    key = declared.public_key
+    return stored != (declared.name, dict(declared.data_sources), key.spki if key else None)
+
+
+def _replace(organization: Organization, declared: Registration, clock: Clock) -> None:
+    """Let the invited organisation have its name: what waits under it was never approved and has done nothing."""
+    key = declared.public_key
+    organization.name = declared.name
+    organization.data_sources = dict(declared.data_sources)
+    organization.public_key = key.spki if key else None
+    organization.key_status = KeyStatus.UNPROVEN if key else KeyStatus.NONE
+    organization.key_proof = None
+    organization.save(update_fields=["name", "data_sources", "public_key", "key_status", "key_proof"])
+    _record("registration_replaced", organization, organization.org_id, clock)
+
+
 def _confirm(
     organization: Organization, declared: Registration, key_proof: bytes | None, *, entitled: bool, clock: Clock
 ) -> None:
     """Accept the same registration again, with what it adds: a proof of the declared key, a right to be active."""
-    stored_key = bytes(organization.public_key) if organization.public_key is not None else None
-    stored = (organization.name, organization.data_sources, stored_key)
-    key = declared.public_key
-    if stored != (declared.name, dict(declared.data_sources), key.spki if key else None):
+    if _differs(organization, declared):
         raise RegistrationConflict(
             f"{organization.org_id} is registered with another name, key or data sources",
             expected="the data of the first registration",

@@ -14,6 +14,7 @@ from federation.errors import (
     OrganizationStateConflict,
     RegistrationConflict,
     RegistrationInvalid,
+    TooManyRegistrations,
 )
 from federation.models import EnrolmentToken, Organization
 from federation.services import enrolment
@@ -182,6 +183,23 @@ class TestEnrolmentTokens:
         register(clock)
         assert register(clock, enrolment_token=self.token(clock)).status == "active"
 
+    def test_it_takes_the_name_from_somebody_who_waits_under_it(self, clock: ManualClock) -> None:
+        squatter = SimulatedOrganization("org-alpha", clock, PrivateKey(Algorithm.ED25519, b"s" * 32))
+        assert squatter.register().status == "pending"
+        alpha = SimulatedOrganization("org-alpha", clock, KEY)
+        invited = alpha.register(name="Alpha", key_proof=None, enrolment_token=self.token(clock))
+        assert (invited.status, invited.name, invited.key_status) == ("active", "Alpha", "unproven")
+        assert bytes(invited.public_key or b"") == KEY.public.spki
+        assert directory.current().signing_keys("org-alpha") == []
+        assert not Proposal.objects.exists()
+        with pytest.raises(RegistrationConflict):
+            squatter.register()
+
+    def test_it_takes_nothing_from_an_organization_that_is_active(self, clock: ManualClock) -> None:
+        register(clock, enrolment_token=self.token(clock))
+        with pytest.raises(RegistrationConflict):
+            register(clock, name="Another", enrolment_token=self.token(clock))
+
     def test_an_expired_one_is_refused(self, clock: ManualClock, stored: Stored) -> None:
         token = self.token(clock)
         clock.advance(timedelta(hours=1))
@@ -201,9 +219,10 @@ class TestEnrolmentTokens:
     def test_a_refused_registration_does_not_use_it_up(self, clock: ManualClock) -> None:
         token = self.token(clock)
         register(clock)
+        enrolment.approve(org_id="org-alpha", actor="operator", clock=clock)
         with pytest.raises(RegistrationConflict):
             register(clock, name="Other", enrolment_token=token)
-        assert register(clock, enrolment_token=token).status == "active"
+        assert EnrolmentToken.objects.get().used_at is None
 
     def test_only_its_digest_is_kept(self, clock: ManualClock) -> None:
         token = self.token(clock)
@@ -212,6 +231,20 @@ class TestEnrolmentTokens:
     def test_a_lifetime_is_positive(self, clock: ManualClock) -> None:
         with pytest.raises(RegistrationInvalid):
             enrolment.create_enrolment_token(org_id="org-alpha", lifetime=timedelta(0), actor="x", clock=clock)
+
+
+def test_few_enough_wait_for_the_operator(clock: ManualClock, env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    env(env="production")
+    monkeypatch.setattr(enrolment, "MAX_WAITING", 2)
+    for org_id in ("org-a", "org-b"):
+        register(clock, org_id=org_id)
+    with pytest.raises(TooManyRegistrations):
+        register(clock, org_id="org-c")
+    register(clock, org_id="org-a")
+    token = enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="operator", clock=clock)
+    assert register(clock, org_id="org-c", enrolment_token=token).status == "active"
+    enrolment.approve(org_id="org-a", actor="operator", clock=clock)
+    assert register(clock, org_id="org-d").status == "pending"
 
 
 def test_suspension_is_effective_at_once_and_ends(clock: ManualClock) -> None:

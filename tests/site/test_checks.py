@@ -75,6 +75,13 @@ def test_development_says_loudly_what_it_leaves_open(caplog: pytest.LogCaptureFi
     assert "development secrets" in caplog.text
 
 
+@pytest.mark.parametrize(("secret", "warned"), [("your-secure-key-here", True), ("short", True), (SECRET, False)])
+def test_a_guessable_token_key_is_warned_of(env: Any, secret: str, warned: bool) -> None:
+    env(api_hmac_key=secret)
+    assert ("flxdr.W012" in identifiers(WARNING)) is warned
+    assert identifiers(ERROR) == []
+
+
 def test_public_key_alone_is_refused(env: Any) -> None:
     env(pqc_pk_b64=KEY.public.spki)
     assert identifiers(ERROR) == ["flxdr.E014"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flxdr.core.keys import PrivateKey
-from flxdr.env import BASE_DIR, Env, load
+from flxdr.env import BASE_DIR, Env, ensure_state_folders, load
 from flxdr.management.commands.settings_doc import TARGET, settings_document
 from flxdr.platform.configuration import InvalidEnvironment, variables_of
 
@@ -180,6 +180,16 @@ def test_bad_value_stops_every_process(command: list[str], tmp_path: Path) -> No
     assert ended.returncode != 0
     assert "FL_FEDERATION_TIMEOUT: '10m' is not allowed. Allowed: a whole number of at least 1" in ended.stderr
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("name", ["FL_DATA_DIR", "FL_BLOCKCHAIN_DB_PATH"])
+def test_folder_that_cannot_be_made_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environ = {"FL_DATA_DIR": str(tmp_path / "state"), name: str(tmp_path / "file" / "below" / "x")}
+    with pytest.raises(InvalidEnvironment) as refusal:
+        ensure_state_folders(load(environ))
+    assert {(problem.id, problem.variable) for problem in refusal.value.problems} >= {("flxdr.E003", name)}
+    assert str(tmp_path / "file") in str(refusal.value)
 
 
 def test_settings_document_is_true() -> None:

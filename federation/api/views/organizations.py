@@ -17,7 +17,7 @@ from federation.api.views.base import FederationViewSet, principal_of, valid
 from federation.services import enrolment
 from flxdr.core.clock import SystemClock, format_timestamp
 from flxdr.platform.api.parameters import LimitOffset
-from flxdr.platform.api.schema import LIMIT_OFFSET
+from flxdr.platform.api.schema import LIMIT_OFFSET, ProblemSerializer
 from flxdr.platform.auth.permissions import IsOperator, IsOperatorOrOrganization
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RegistrationViewSet(FederationViewSet):
         "it brings an enrolment token. The same registration again changes nothing.",
         tags=["federation"],
         request=RegistrationRequest,
-        responses={200: RegistrationAnswer},
+        responses={200: RegistrationAnswer, 429: ProblemSerializer},
         examples=examples.REGISTER,
     )
     def register(self, request: Request) -> Response:
