@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flxdr.core.errors import Invalid, Malformed, UnsupportedMedia
+from flxdr.core.errors import Invalid, Malformed, TooManyRequests, UnsupportedMedia
 
 
 class EmptyBody(Malformed):
@@ -52,3 +52,10 @@ class EncodedBody(UnsupportedMedia):
 
     code = "content_encoding_refused"
     title = "Content-Encoding not accepted"
+
+
+class TooManyPolls(TooManyRequests):
+    """An organisation waits in more requests at once than it needs."""
+
+    code = "too_many_polls"
+    title = "Too many polls at once"

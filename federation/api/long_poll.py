@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from django.db import connection
 
+from federation.api.errors import TooManyPolls
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 INTERVAL_SECONDS = 0.1
+MAX_POLLS = 4
+"""Polls of one organisation that wait at once in one process: each holds one of its threads. An agent needs one, and
+one more for each that it gave up and that has not noticed yet."""
+
+_lock = threading.Lock()
+_waiting: Counter[str] = Counter()
 
 
 class Waiter(Protocol):
@@ -38,3 +49,28 @@ def poll(read: Callable[[], T], *, due: Callable[[T], bool], wait: float, waiter
         if connection.vendor == "postgresql" and not connection.in_atomic_block:
             connection.close()
         waiter.sleep(min(INTERVAL_SECONDS, left))
+
+
+@contextmanager
+def place_to_wait(org_id: str) -> Iterator[None]:
+    """One of the organisation's places among those that wait in this process.
+
+    Raises:
+        TooManyPolls: it has none left.
+    """
+    with _lock:
+        if _waiting[org_id] >= MAX_POLLS:
+            raise TooManyPolls(
+                f"{MAX_POLLS} polls of {org_id} wait already",
+                expected="one poll at a time",
+                action="Wait for the answer to an earlier poll, or ask with wait=0.",
+                retry_after=1,
+            )
+        _waiting[org_id] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _waiting[org_id] -= 1
+            if not _waiting[org_id]:
+                del _waiting[org_id]

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from federation import selectors
 from federation.api import examples
-from federation.api.long_poll import poll
+from federation.api.long_poll import place_to_wait, poll
 from federation.api.parsers import received_document
 from federation.api.requests import RoundStartRequest
 from federation.api.responses import (
@@ -23,7 +23,7 @@ from federation.api.views.base import MODEL, FederationViewSet, organization_of,
 from federation.services import model_versions, rounds
 from flxdr.core.clock import SystemClock
 from flxdr.platform.api.parameters import LimitOffset, whole_number
-from flxdr.platform.api.schema import LIMIT_OFFSET
+from flxdr.platform.api.schema import LIMIT_OFFSET, ProblemSerializer
 from flxdr.platform.auth.permissions import IsOperator, IsOperatorOrOrganization
 
 if TYPE_CHECKING:
@@ -110,12 +110,15 @@ class CurrentRoundViewSet(FederationViewSet):
         description="Answers at once when an update or a vote of the organization is due, else after `wait` seconds.",
         tags=["participation"],
         parameters=[MODEL, _WAIT],
-        responses={200: CurrentRoundAnswer},
+        responses={200: CurrentRoundAnswer, 429: ProblemSerializer},
     )
     def current(self, request: Request) -> Response:
         org_id, model = organization_of(request), self.model
         wait = whole_number(dict(self.query), "wait", default=0, at_least=0, at_most=MAX_WAIT_SECONDS)
-        return Response(poll(lambda: selectors.current_round_for(org_id, model), due=_is_due, wait=wait))
+        if wait == 0:
+            return Response(selectors.current_round_for(org_id, model))
+        with place_to_wait(org_id):
+            return Response(poll(lambda: selectors.current_round_for(org_id, model), due=_is_due, wait=wait))
 
 
 def service_parameters(body: dict[str, Any]) -> dict[str, Any]:
