@@ -16,8 +16,8 @@ from flxdr.core.errors import TooLarge
 
 MAX_DIMENSIONS = 8
 MAX_LIST_BYTES = 24 * 2**20
-"""Of `model_weights`: room for a million numbers in full precision. Lists take up to 28 times their text in memory while
-they are read, so there is no room for more."""
+"""Of `model_weights`: room for a million numbers in full precision. Lists take up to 28 times their text in memory
+while they are read, so there is no room for more."""
 DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4"}
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
