@@ -131,7 +131,7 @@ class Env:
     )
     aggregation_robust_method: str = variable(
         "FL_AGGREGATION_ROBUST_METHOD",
-        choice("median", "trimmed_mean", "krum"),
+        choice("median", "trimmed_mean", "krum", "multi_krum", "norm_bounding"),
         "trimmed_mean",
         "what `RobustAggregator` runs",
         group=AGGREGATION,

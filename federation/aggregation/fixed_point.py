@@ -42,8 +42,6 @@ def require_total(weights: Sequence[int]) -> int:
 def weighted_mean(updates: Sequence[NDArray[np.int32]], weights: NDArray[np.int64]) -> NDArray[np.int32]:
     """round_half_up(sum(w_i u_i) / sum(w_i)) for every coordinate.
 
-    Reads one vector at a time; the extra memory (an int64 vector and small blocks) does not grow with N.
-
     Args:
         updates: N vectors of D int32.
         weights: N int64, each at least 1.
@@ -51,16 +49,37 @@ def weighted_mean(updates: Sequence[NDArray[np.int32]], weights: NDArray[np.int6
     Raises:
         WeightOverflow: the total weight exceeds `MAX_TOTAL_WEIGHT`.
     """
-    total = require_total(weights.tolist())
+    counts = weights.tolist()
+    return combination(updates, counts, require_total(counts))
+
+
+def combination(updates: Sequence[NDArray[np.int32]], numerators: Sequence[int], denominator: int) -> NDArray[np.int32]:
+    """round_half_up(sum(a_i u_i) / denominator) for every coordinate.
+
+    Reads one vector at a time, none whose numerator is 0; the extra memory (an int64 vector and small blocks) does not
+    grow with N.
+
+    Args:
+        updates: N vectors of D int32.
+        numerators: N integers a_i of at least 0 whose sum is at most the denominator, so that the result is an int32.
+        denominator: at least 1.
+
+    Raises:
+        WeightOverflow: the denominator exceeds `MAX_TOTAL_WEIGHT`.
+    """
+    if min(numerators) < 0 or sum(numerators) > require_total([denominator]):
+        raise ValueError("the numerators must not be negative, nor exceed the denominator together")
     size = updates[0].size
     sums = np.zeros(size, dtype=np.int64)
     scratch = np.empty(min(size, _WIDTH), dtype=np.int64)
-    for update, weight in zip(updates, weights, strict=True):
+    for update, numerator in zip(updates, numerators, strict=True):
+        if not numerator:
+            continue
         for span in spans(size, _WIDTH):
             product = scratch[: span.stop - span.start]
-            np.multiply(update[span], weight, out=product)
+            np.multiply(update[span], np.int64(numerator), out=product)
             sums[span] += product
     mean = np.empty(size, dtype=np.int32)  # a mean of int32 values is within int32
     for span in spans(size, _WIDTH):
-        mean[span] = round_half_up_div(sums[span], total)
+        mean[span] = round_half_up_div(sums[span], denominator)
     return mean

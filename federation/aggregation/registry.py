@@ -14,6 +14,8 @@ from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
+from federation.aggregation.multi_krum import MultiKrum
+from federation.aggregation.norm_bounding import NormBounding
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.trimmed_mean import TrimmedMean
 
@@ -22,7 +24,9 @@ ROBUST_METHOD = "robust_method"
 DEFAULT_ROBUST_METHOD = TrimmedMean.name
 
 MEANS: Mapping[str, type[Strategy]] = MappingProxyType({cls.name: cls for cls in (FedAvg, FedProx)})
-ROBUST_METHODS: Mapping[str, type[Strategy]] = MappingProxyType({cls.name: cls for cls in (Median, TrimmedMean, Krum)})
+ROBUST_METHODS: Mapping[str, type[Strategy]] = MappingProxyType(
+    {cls.name: cls for cls in (Median, TrimmedMean, Krum, MultiKrum, NormBounding)}
+)
 METHODS: tuple[str, ...] = (*MEANS, ROBUST)
 
 

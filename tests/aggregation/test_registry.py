@@ -13,6 +13,8 @@ from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
+from federation.aggregation.multi_krum import MultiKrum
+from federation.aggregation.norm_bounding import NormBounding
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.trimmed_mean import TrimmedMean
 
@@ -36,6 +38,18 @@ from federation.aggregation.trimmed_mean import TrimmedMean
             {"robust_method": "krum", "byzantine": 3},
             Krum(3),
             {"robust_method": "krum", "byzantine": 3},
+        ),
+        (
+            "RobustAggregator",
+            {"robust_method": "multi_krum", "byzantine": 2},
+            MultiKrum(2, 0),
+            {"robust_method": "multi_krum", "byzantine": 2, "keep": 0},
+        ),
+        (
+            "RobustAggregator",
+            {"robust_method": "norm_bounding"},
+            NormBounding(0),
+            {"robust_method": "norm_bounding", "norm_bound_ppm": 0},
         ),
     ],
 )
@@ -67,6 +81,11 @@ def test_build_and_write_out(
         ("RobustAggregator", {"robust_method": "trimmed_mean", "trim_ppm": 500_000}, "from 1 to 499999"),
         ("RobustAggregator", {"robust_method": "trimmed_mean", "trim_ppm": 0}, "from 1 to 499999"),
         ("RobustAggregator", {"robust_method": "krum", "byzantine": 0}, "from 1 to 1000"),
+        ("RobustAggregator", {"robust_method": "multi_krum", "byzantine": 0}, "from 1 to 1000"),
+        ("RobustAggregator", {"robust_method": "multi_krum", "keep": -1}, "from 0 to 10000"),
+        ("RobustAggregator", {"robust_method": "norm_bounding", "norm_bound_ppm": -1}, "from 0 to"),
+        ("RobustAggregator", {"robust_method": "norm_bounding", "norm_bound_ppm": 0.5}, "an integer"),
+        ("RobustAggregator", {"robust_method": "norm_bounding", "byzantine": 1}, "norm_bound_ppm"),
         ("RobustAggregator", {"byzantine": 1}, "trim_ppm"),
     ],
 )

@@ -19,11 +19,21 @@ from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
+from federation.aggregation.multi_krum import MultiKrum
+from federation.aggregation.norm_bounding import NormBounding
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.trimmed_mean import TrimmedMean
 from tests.aggregation.cohorts import cohort, cohorts, shuffled
 
-EVERY = (FedAvg(), FedProx(10_000), FedProx(999_983), Median(), TrimmedMean(), TrimmedMean(499_999), Krum(1))
+COORDINATE_WISE = (FedAvg(), FedProx(10_000), FedProx(999_983), Median(), TrimmedMean(), TrimmedMean(499_999))
+EVERY = (
+    *COORDINATE_WISE,
+    Krum(1),
+    MultiKrum(1),
+    MultiKrum(1, keep=2),
+    NormBounding(),
+    NormBounding(1_000_000),
+)
 
 
 def half_up(value: Fraction) -> int:
@@ -85,7 +95,7 @@ def test_one_hash_in_any_order(drawn: Cohort, random: object) -> None:
     order = list(range(drawn.count))
     random.shuffle(order)  # type: ignore[attr-defined]
     again = shuffled(drawn, order)
-    for strategy in (*EVERY, Krum(2)):
+    for strategy in (*EVERY, Krum(2), MultiKrum(2)):
         first, second = strategy.aggregate(drawn), strategy.aggregate(again)
         assert digest(first.update) == digest(second.update)
         assert sorted(drawn.digests[i] for i in first.left_out) == sorted(again.digests[i] for i in second.left_out)
@@ -109,7 +119,7 @@ def test_blocks_and_memory_maps_change_nothing(strategy: Strategy, tmp_path: Pat
         path.write_bytes(vector.tobytes())
         mapped.append(np.memmap(path, dtype=np.int32, mode="r"))
     assert np.array_equal(strategy.aggregate(Cohort(mapped, of.weights, of.digests)).update, whole)
-    if not isinstance(strategy, Krum):  # the others are coordinate-wise
+    if strategy in COORDINATE_WISE:
         pieces = [
             strategy.aggregate(cohort([vector[part] for vector in vectors], of.weights.tolist())).update
             for part in (slice(0, 1), slice(1, WIDTH), slice(WIDTH, size))
@@ -150,7 +160,7 @@ def test_known_examples(
     assert strategy.aggregate(cohort(updates, weights)).update.tolist() == expected
 
 
-@pytest.mark.parametrize("strategy", [Median(), TrimmedMean(), Krum(1)], ids=repr)
+@pytest.mark.parametrize("strategy", [Median(), TrimmedMean(), Krum(1), MultiKrum(1)], ids=repr)
 @pytest.mark.parametrize("hostile", [-(2**27), 2**27], ids=["lowest", "highest"])
 def test_an_outlier_is_bounded(strategy: Strategy, hostile: int) -> None:
     """One hostile update of five, however large, leaves every coordinate within the honest values."""
@@ -166,7 +176,11 @@ def test_the_mean_is_not_bounded() -> None:
     assert FedAvg().aggregate(cohort([*honest, [2**27]])).update[0] > 10**6
 
 
-@pytest.mark.parametrize("strategy", [Median(), TrimmedMean(), Krum(1), Krum(4)], ids=repr)
+@pytest.mark.parametrize(
+    "strategy",
+    [Median(), TrimmedMean(), Krum(1), Krum(4), MultiKrum(1), MultiKrum(4), MultiKrum(2, keep=9), NormBounding()],
+    ids=repr,
+)
 def test_too_few_updates_are_refused(strategy: Strategy) -> None:
     too_few = cohort([[1]] * (strategy.minimum() - 1))
     with pytest.raises(TooFewUpdates) as caught:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from federation.aggregation.registry import ROBUST_METHODS
 from flxdr.core.keys import PrivateKey
 from flxdr.env import BASE_DIR, Env, ensure_state_folders, load
 from flxdr.management.commands.settings_doc import TARGET, settings_document
@@ -55,6 +56,13 @@ def test_guides_variables_are_read_as_printed(name: str) -> None:
 def test_guides_values_are_the_defaults(name: str) -> None:
     _, attribute, value = GUIDE[name]
     assert getattr(load({}), attribute) == value
+
+
+def test_every_robust_method_can_be_the_default() -> None:
+    allowed = variables_of(Env)["aggregation_robust_method"].parser.allowed
+    assert allowed == " | ".join(ROBUST_METHODS)
+    for name in ROBUST_METHODS:
+        assert load({"FL_AGGREGATION_ROBUST_METHOD": name}).aggregation_robust_method == name
 
 
 def test_every_variable_is_read_by_one_attribute() -> None:
