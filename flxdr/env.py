@@ -131,7 +131,16 @@ class Env:
     )
     aggregation_robust_method: str = variable(
         "FL_AGGREGATION_ROBUST_METHOD",
-        choice("median", "trimmed_mean", "krum", "multi_krum", "norm_bounding"),
+        choice(
+            "median",
+            "trimmed_mean",
+            "krum",
+            "multi_krum",
+            "norm_bounding",
+            "centered_clipping",
+            "geometric_median",
+            "bulyan",
+        ),
         "trimmed_mean",
         "what `RobustAggregator` runs",
         group=AGGREGATION,

@@ -46,7 +46,11 @@ def gram(updates: Sequence[NDArray[np.int32]], *, centred: bool) -> NDArray[Any]
 
 def squared_distances(updates: Sequence[NDArray[np.int32]]) -> NDArray[Any]:
     """|u_i - u_j|^2 for every pair, N x N Python integers, exact."""
-    products = gram(updates, centred=True)
+    return distances_of(gram(updates, centred=True))
+
+
+def distances_of(products: NDArray[Any]) -> NDArray[Any]:
+    """|u_i - u_j|^2 for every pair from their inner products, centred or not."""
     squares = products.diagonal()
     distances: NDArray[Any] = squares[:, None] + squares[None, :] - 2 * products
     return distances

@@ -6,7 +6,7 @@ update exceeds the bound. B is `norm_bound_ppm`, or else the cohort's median nor
 Source: Sun et al., "Can You Really Backdoor Federated Learning?", NeurIPS 2019 workshop (norm thresholding, B fixed).
 Limits: a hostile update moves the mean by at most B / N, and f together by f B / N, in a direction of their choice:
 bounded, not removed. The median norm is an honest one's bound while fewer than N/2 are hostile. Weights do not count: a
-claim of many samples would buy back what the bound takes.
+claim of many samples would buy back what the bound takes. At most 4294 updates fit the exact sum.
 
 Exact: with |u|^2 a Python integer (see `gram`), floor(10^6 B / |u|) = isqrt(floor(10^12 B^2 / |u|^2)).
 """

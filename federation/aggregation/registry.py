@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from federation.aggregation.bulyan import Bulyan
+from federation.aggregation.centered_clipping import CenteredClipping
 from federation.aggregation.errors import MethodInvalid
 from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
+from federation.aggregation.geometric_median import GeometricMedian
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
 from federation.aggregation.multi_krum import MultiKrum
@@ -25,7 +28,19 @@ DEFAULT_ROBUST_METHOD = TrimmedMean.name
 
 MEANS: Mapping[str, type[Strategy]] = MappingProxyType({cls.name: cls for cls in (FedAvg, FedProx)})
 ROBUST_METHODS: Mapping[str, type[Strategy]] = MappingProxyType(
-    {cls.name: cls for cls in (Median, TrimmedMean, Krum, MultiKrum, NormBounding)}
+    {
+        cls.name: cls
+        for cls in (
+            Median,
+            TrimmedMean,
+            Krum,
+            MultiKrum,
+            NormBounding,
+            CenteredClipping,
+            GeometricMedian,
+            Bulyan,
+        )
+    }
 )
 METHODS: tuple[str, ...] = (*MEANS, ROBUST)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,34 @@ from numpy.typing import NDArray
 from federation.aggregation.cohort import Cohort
 
 INT32 = (-(2**31), 2**31 - 1)
+
+
+def half_up(value: Fraction) -> int:
+    return math.floor(value + Fraction(1, 2))
+
+
+def combined(shares: Sequence[Fraction], vectors: Sequence[Sequence[int]]) -> list[Fraction]:
+    """sum(share_i vector_i), exact, coordinate by coordinate."""
+    return [
+        sum((share * vector[d] for share, vector in zip(shares, vectors, strict=True)), Fraction(0))
+        for d in range(len(vectors[0]))
+    ]
+
+
+def squared_distance(vector: Sequence[int], point: Sequence[Fraction]) -> Fraction:
+    return sum(((a - b) ** 2 for a, b in zip(vector, point, strict=True)), Fraction(0))
+
+
+def largest_factor(bound: Fraction, square: Fraction, steps: int) -> Fraction:
+    """The largest multiple c <= 1 of 1 / steps with c^2 square <= bound, by bisection: no square root."""
+    low, high = 0, steps
+    while low < high:
+        middle = (low + high + 1) // 2
+        if Fraction(middle, steps) ** 2 * square <= bound:
+            low = middle
+        else:
+            high = middle - 1
+    return Fraction(low, steps)
 
 
 def cohort(updates: Sequence[Sequence[int] | NDArray[Any]], weights: Sequence[int] | None = None) -> Cohort:

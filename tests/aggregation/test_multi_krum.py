@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import pytest
@@ -14,7 +13,7 @@ from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.krum import Krum
 from federation.aggregation.multi_krum import MultiKrum
 from tests.aggregation.attacks import ATTACKS, error
-from tests.aggregation.cohorts import cohort, cohorts
+from tests.aggregation.cohorts import cohort, cohorts, half_up
 
 
 def reference(of: Cohort, byzantine: int, keep: int) -> list[int]:
@@ -27,7 +26,7 @@ def reference(of: Cohort, byzantine: int, keep: int) -> list[int]:
         return sum(distances[: of.count - byzantine - 2])
 
     kept = sorted(range(of.count), key=lambda i: (score(i), of.digests[i]))[:keep]
-    return [math.floor(Fraction(sum(vectors[i][d] for i in kept), keep) + Fraction(1, 2)) for d in range(of.size)]
+    return [half_up(Fraction(sum(vectors[i][d] for i in kept), keep)) for d in range(of.size)]
 
 
 @given(cohorts(smallest=7), st.integers(1, 2), st.integers(0, 5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -15,33 +14,15 @@ from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.norm_bounding import MAX_BOUND_PPM, NormBounding
 from models_ml.fixed_point import SCALE
 from tests.aggregation.attacks import ATTACKS, error, honest_updates
-from tests.aggregation.cohorts import cohort, cohorts
+from tests.aggregation.cohorts import cohort, cohorts, combined, half_up, largest_factor
 
 
 def reference(of: Cohort, bound_ppm: int) -> list[int]:
     vectors: list[list[int]] = [update.tolist() for update in of.updates]
     squares = [sum(value**2 for value in vector) for vector in vectors]
     bound = Fraction(bound_ppm * SCALE, 10**6) ** 2 if bound_ppm else Fraction(sorted(squares)[(of.count - 1) // 2])
-    factors = [largest_factor(bound, square) for square in squares]
-    return [
-        math.floor(
-            Fraction(sum(c * vector[d] for c, vector in zip(factors, vectors, strict=True)), 10**6 * of.count)
-            + Fraction(1, 2)
-        )
-        for d in range(of.size)
-    ]
-
-
-def largest_factor(bound: Fraction, square: int) -> int:
-    """The largest c <= 10^6 with (c / 10^6)^2 |u|^2 <= B^2, by bisection: no square root."""
-    low, high = 0, 10**6
-    while low < high:
-        middle = (low + high + 1) // 2
-        if Fraction(middle, 10**6) ** 2 * square <= bound:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    shares = [largest_factor(bound, Fraction(square), 10**6) / of.count for square in squares]
+    return [half_up(value) for value in combined(shares, vectors)]
 
 
 BOUNDS = st.one_of(st.just(0), st.integers(1, 10**9), st.just(MAX_BOUND_PPM))

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from federation.aggregation import registry
+from federation.aggregation.bulyan import Bulyan
+from federation.aggregation.centered_clipping import CenteredClipping
 from federation.aggregation.errors import MethodInvalid
 from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
+from federation.aggregation.geometric_median import GeometricMedian
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
 from federation.aggregation.multi_krum import MultiKrum
@@ -51,6 +54,24 @@ from federation.aggregation.trimmed_mean import TrimmedMean
             NormBounding(0),
             {"robust_method": "norm_bounding", "norm_bound_ppm": 0},
         ),
+        (
+            "RobustAggregator",
+            {"robust_method": "centered_clipping", "iterations": 1},
+            CenteredClipping(0, 1),
+            {"robust_method": "centered_clipping", "radius_ppm": 0, "iterations": 1},
+        ),
+        (
+            "RobustAggregator",
+            {"robust_method": "geometric_median"},
+            GeometricMedian(32),
+            {"robust_method": "geometric_median", "iterations": 32},
+        ),
+        (
+            "RobustAggregator",
+            {"robust_method": "bulyan", "byzantine": 2},
+            Bulyan(2),
+            {"robust_method": "bulyan", "byzantine": 2},
+        ),
     ],
 )
 def test_build_and_write_out(
@@ -86,6 +107,11 @@ def test_build_and_write_out(
         ("RobustAggregator", {"robust_method": "norm_bounding", "norm_bound_ppm": -1}, "from 0 to"),
         ("RobustAggregator", {"robust_method": "norm_bounding", "norm_bound_ppm": 0.5}, "an integer"),
         ("RobustAggregator", {"robust_method": "norm_bounding", "byzantine": 1}, "norm_bound_ppm"),
+        ("RobustAggregator", {"robust_method": "centered_clipping", "iterations": 0}, "from 1 to 100"),
+        ("RobustAggregator", {"robust_method": "centered_clipping", "radius_ppm": "1"}, "an integer"),
+        ("RobustAggregator", {"robust_method": "geometric_median", "iterations": 101}, "from 1 to 100"),
+        ("RobustAggregator", {"robust_method": "bulyan", "byzantine": 1001}, "from 1 to 1000"),
+        ("RobustAggregator", {"robust_method": "bulyan", "keep": 1}, "byzantine"),
         ("RobustAggregator", {"byzantine": 1}, "trim_ppm"),
     ],
 )

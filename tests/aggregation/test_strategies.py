@@ -13,17 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.aggregation.blocks import WIDTH
+from federation.aggregation.bulyan import Bulyan
+from federation.aggregation.centered_clipping import CenteredClipping
 from federation.aggregation.cohort import Cohort
 from federation.aggregation.errors import TooFewUpdates
 from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
+from federation.aggregation.geometric_median import GeometricMedian
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
 from federation.aggregation.multi_krum import MultiKrum
 from federation.aggregation.norm_bounding import NormBounding
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.trimmed_mean import TrimmedMean
-from tests.aggregation.cohorts import cohort, cohorts, shuffled
+from tests.aggregation.cohorts import cohort, cohorts, half_up, shuffled
 
 COORDINATE_WISE = (FedAvg(), FedProx(10_000), FedProx(999_983), Median(), TrimmedMean(), TrimmedMean(499_999))
 EVERY = (
@@ -33,11 +36,11 @@ EVERY = (
     MultiKrum(1, keep=2),
     NormBounding(),
     NormBounding(1_000_000),
+    CenteredClipping(),
+    CenteredClipping(1_000_000, iterations=3),
+    GeometricMedian(),
+    Bulyan(1),
 )
-
-
-def half_up(value: Fraction) -> int:
-    return math.floor(value + Fraction(1, 2))
 
 
 def columns(of: Cohort) -> list[list[int]]:
@@ -130,7 +133,7 @@ def test_blocks_and_memory_maps_change_nothing(strategy: Strategy, tmp_path: Pat
 def test_the_result_is_a_fresh_array() -> None:
     """Writing into an aggregate must not change what was submitted."""
     for strategy in EVERY:
-        of = cohort([[5, 6]] * 5)
+        of = cohort([[5, 6]] * 7)
         strategy.aggregate(of).update[:] = 0
         assert all(update.tolist() == [5, 6] for update in of.updates)
 
@@ -178,7 +181,20 @@ def test_the_mean_is_not_bounded() -> None:
 
 @pytest.mark.parametrize(
     "strategy",
-    [Median(), TrimmedMean(), Krum(1), Krum(4), MultiKrum(1), MultiKrum(4), MultiKrum(2, keep=9), NormBounding()],
+    [
+        Median(),
+        TrimmedMean(),
+        Krum(1),
+        Krum(4),
+        MultiKrum(1),
+        MultiKrum(4),
+        MultiKrum(2, keep=9),
+        NormBounding(),
+        CenteredClipping(),
+        GeometricMedian(),
+        Bulyan(1),
+        Bulyan(3),
+    ],
     ids=repr,
 )
 def test_too_few_updates_are_refused(strategy: Strategy) -> None:

@@ -37,6 +37,8 @@ class TestStrategies:
             ({"aggregation_method": "FedProx"}, 20_020 - 200),
             ({"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": "median"}}, 30),
             ({"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": "trimmed_mean"}}, 30),
+            ({"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": "multi_krum"}}, 25),
+            ({"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": "norm_bounding"}}, 24),
         ],
     )
     def test_they_are_exact(

@@ -185,6 +185,21 @@ def test_the_database_too_knows_only_one_open_round(pair: SimulatedFederation, c
         ({}, 2),
         ({"min_orgs": 5}, 5),
         ({"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": "krum"}}, 5),
+        (
+            {
+                "aggregation_method": "RobustAggregator",
+                "aggregation_params": {"robust_method": "multi_krum", "byzantine": 2, "keep": 9},
+            },
+            11,
+        ),
+        (
+            {
+                "aggregation_method": "RobustAggregator",
+                "aggregation_params": {"robust_method": "bulyan", "byzantine": 2},
+            },
+            11,
+        ),
+        ({"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": "geometric_median"}}, 3),
     ],
 )
 def test_an_unreachable_minimum_is_refused(
