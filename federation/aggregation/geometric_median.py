@@ -7,8 +7,9 @@ Source: Pillutla, Kakade and Harchaoui, "Robust Aggregation for Federated Learni
 Processing 70 (2022) (RFA); Weiszfeld, Tohoku Mathematical Journal 43 (1937). RFA starts from the mean; what a far
 outlier leaves in v then shrinks only by about f / (N - f) an iteration, which is slow close to one half. Here v_0 is
 the mean of the densest majority: the floor(N/2) + 1 updates nearest to the one for which they lie within the smallest
-distance. The median does not depend on the start. Limits: stands fewer than N/2 hostile updates; the iterations
-approach the median, they do not reach it. Weights do not count: they would let one organisation be the majority.
+distance. The median, where there is only one, does not depend on the start. Limits: stands fewer than N/2 hostile
+updates; the iterations approach the median, they do not reach it. Weights do not count: they would let one organisation
+be the majority.
 
 Exact: v is a combination of the updates (see `coefficients`). Distances are floored to 2^-30 units, the w_i are
 integers of 192 bits, the coefficients w_i / sum(w_i) are floored to 2^-30 and then divided by their own sum, so that

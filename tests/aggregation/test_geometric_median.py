@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from federation.aggregation.cohort import Cohort
 from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.geometric_median import GeometricMedian
 from tests.aggregation.attacks import ATTACKS, error, honest_updates
-from tests.aggregation.cohorts import cohort, cohorts, combined, half_up, squared_distance
+from tests.aggregation.cohorts import cohort, cohorts, combined, half_up, shuffled, squared_distance
 
 ONE = 2**30
 
@@ -67,6 +68,20 @@ def test_it_has_the_smallest_sum_of_distances() -> None:
 
     rng = np.random.default_rng(1)
     assert all(cost(found) <= cost(found + rng.normal(0, scale, 20)) for scale in (10, 10**3, 10**5) for _ in range(20))
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [
+        pytest.param([[0, 0], [0, 10**6], [10**6, 0], [10**6, 10**6]], id="every corner of a square"),
+        pytest.param([[0, 0], [10**6, 0], [-(10**6), 0], [0, 10**6], [0, -(10**6)]], id="four around one"),
+    ],
+)
+def test_a_start_among_equally_dense_majorities_is_decided_by_the_digest(updates: list[list[int]]) -> None:
+    """One step still shows where it started."""
+    of = cohort(updates)
+    orders = permutations(range(of.count))
+    assert len({tuple(GeometricMedian(1).aggregate(shuffled(of, order)).update.tolist()) for order in orders}) == 1
 
 
 def test_a_shift_of_all_shifts_the_result_and_weights_do_not_count() -> None:

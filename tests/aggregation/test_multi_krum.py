@@ -37,6 +37,20 @@ def test_the_formula_holds_exactly(drawn: Cohort, byzantine: int, keep: int) -> 
     assert len(result.left_out) == drawn.count - kept
 
 
+def test_equal_scores_are_decided_by_the_digest() -> None:
+    of = cohort([[0, 0], [0, 1], [1, 0], [1, 1]] * 2)
+    by_digest = sorted(range(8), key=lambda index: of.digests[index])
+    for keep in (2, 4, 6):
+        assert MultiKrum(1, keep).aggregate(of).left_out.keys() == set(by_digest[keep:])
+
+
+@pytest.mark.parametrize(
+    ("byzantine", "keep", "minimum"), [(1, 0, 5), (3, 0, 9), (3, 6, 9), (3, 7, 10), (1, 10_000, 10_001)]
+)
+def test_as_many_as_are_kept_and_as_are_hostile_are_needed(byzantine: int, keep: int, minimum: int) -> None:
+    assert MultiKrum(byzantine, keep).minimum() == minimum
+
+
 @given(cohorts(smallest=7))
 def test_one_kept_is_krum(drawn: Cohort) -> None:
     single = MultiKrum(2, keep=1).aggregate(drawn)
