@@ -6,18 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
+from flxdr.platform.admin import ReadOnlyAdmin
 
 if TYPE_CHECKING:  # generic in Django's stubs only
-    _ModelAdmin = admin.ModelAdmin[Any]
     ServiceForm = forms.ModelForm[Any]
 else:
-    _ModelAdmin = admin.ModelAdmin
     ServiceForm = forms.ModelForm
 
 CLOCK = SystemClock()
@@ -28,17 +27,8 @@ def actor_of(request: HttpRequest) -> str:
     return f"operator:{request.user.get_username()}"
 
 
-class ReadOnlyAdmin(_ModelAdmin):
+class OperatedAdmin(ReadOnlyAdmin):
     """Rows to look at. Actions ask for the permission `operate`: that of changing the model, unused otherwise."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"federation.change_{self.opts.model_name}")
@@ -54,7 +44,7 @@ class ReadOnlyAdmin(_ModelAdmin):
                 self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
 
 
-class ServiceFormAdmin(ReadOnlyAdmin):
+class ServiceFormAdmin(OperatedAdmin):
     """Adding a row is a service call with a form of its own; what the service refuses is shown, and nothing is kept."""
 
     add_form: type[ServiceForm]

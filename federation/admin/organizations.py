@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from federation.admin.base import CLOCK, ReadOnlyAdmin, ServiceForm, ServiceFormAdmin, actor_of
+from federation.admin.base import CLOCK, OperatedAdmin, ServiceForm, ServiceFormAdmin, actor_of
 from federation.models import EnrolmentToken, Organization
 from federation.services import enrolment
 
@@ -26,7 +26,7 @@ class EnrolmentTokenForm(ServiceForm):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ReadOnlyAdmin):
+class OrganizationAdmin(OperatedAdmin):
     list_display = (
         "org_id",
         "name",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from federation.admin.base import ReadOnlyAdmin
 from federation.models import ModelVersion, Participant, Submission
+from flxdr.platform.admin import ReadOnlyAdmin
 
 
 @admin.register(Participant)
