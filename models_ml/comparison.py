@@ -8,7 +8,7 @@ that organisation's threshold, as it would be deployed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +79,10 @@ def federated(partitions: Partitions, *, classifier: Tensors, normaliser: Tensor
     return Row("federated", "", _deployed(partitions, classifier, normaliser))
 
 
-def mean_score(rows: list[Row], figure: str = "macro_binary_f1") -> float:
-    """Mean of one figure over rows."""
-    return float(np.mean([row.figures[figure] for row in rows]))
+def mean_figures(rows: Sequence[Row]) -> dict[str, float]:
+    """Mean over rows of every figure that all of them have."""
+    shared = set.intersection(*(set(row.figures) for row in rows))
+    return {name: float(np.mean([row.figures[name] for row in rows])) for name in sorted(shared)}
 
 
 def _deployed(partitions: Partitions, classifier: Tensors, normaliser: Tensors | None) -> dict[str, float]:

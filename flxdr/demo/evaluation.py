@@ -55,7 +55,7 @@ def compare(
     """
     partitions = {name: Partition(file.read_train(), file.read_test()) for name, file in files.items()}
     free = replace(local, proximal_mu=0.0)
-    alone = {row.organization: row.figures for row in comparison.local_only(partitions, rounds=rounds, config=free)}
+    alone = comparison.local_only(partitions, rounds=rounds, config=free)
     trained, tested = (
         np.concatenate([getattr(partition, part).family for partition in partitions.values()])
         for part in ("train", "test")
@@ -63,14 +63,8 @@ def compare(
     return Comparison(
         flows=len(tested),
         unknown=int(np.sum(~np.isin(tested, trained))),
-        alone=alone,
-        alone_mean=_mean(list(alone.values())),
+        alone={row.organization: row.figures for row in alone},
+        alone_mean=comparison.mean_figures(alone),
         federated=comparison.federated(partitions, classifier=model, normaliser=normaliser).figures,
         centralised=comparison.centralised(partitions, rounds=rounds, config=free).figures,
     )
-
-
-def _mean(rows: list[Figures]) -> Figures:
-    """Mean of every figure that all rows have."""
-    shared = set.intersection(*(set(row) for row in rows))
-    return {name: float(np.mean([row[name] for row in rows])) for name in sorted(shared)}
