@@ -62,7 +62,8 @@ def round_half_up_div(numerator: Int64, denominator: int) -> Int64:
     if not 0 < denominator < 2**63:
         raise ValueError(f"the denominator must lie in 1..2^63-1, got {denominator}")
     divisor = np.int64(denominator)
-    quotient, remainder = np.divmod(numerator, divisor)
+    quotient = numerator // divisor  # by a scalar: several times as fast as `divmod`
+    remainder = numerator - quotient * divisor
     quotient += remainder >= divisor - remainder
     return quotient
 

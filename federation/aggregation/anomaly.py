@@ -1,7 +1,7 @@
 """How unlike the others an update is: norm, direction and distance against the cohort.
 
-For norm n, cosine c to the mean of the others' updates and distance d to the coordinate-wise median, each update gets
-a robust z value against the cohort: how far it lies from the cohort's median in units of 1.4826 MAD (norm: on either
+For norm n, cosine c to the mean of the others' updates and distance d to the geometric median, each update gets a
+robust z value against the cohort: how far it lies from the cohort's median in units of 1.4826 MAD (norm: on either
 side; cosine: below; distance: above). The score is the largest of the three divided by 3.5, the cut-off of Iglewicz and
 Hoaglin ("How to Detect and Handle Outliers", ASQC 1993): 0 is like the cohort, above 1 is suspicious. A unit is never
 less than 5 % of the median norm or distance (cosine: 0.05), so that a cohort that agrees closely does not turn small
@@ -14,19 +14,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.aggregation.blocks import rows, sorted_columns, spans
-from federation.aggregation.cohort import Cohort
-from federation.aggregation.gram import gram
+from federation.aggregation.gram import squared_distances
 from models_ml.fixed_point import SCALE
 
 CUT_OFF = 3.5
 _MAD_TO_SIGMA = 1.4826
 _FLOOR = 0.05
 _MAJORITY = 3
+_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class AnomalyScore:
     Attributes:
         norm: L2 norm, in model units.
         cosine: to the mean of the others' updates; 0 where either is zero or there are no others.
-        distance: L2 distance to the coordinate-wise median, in model units.
+        distance: L2 distance to the geometric median of the cohort, in model units.
         score: 0 like the cohort, above 1 suspicious.
     """
 
@@ -46,12 +46,15 @@ class AnomalyScore:
     score: float
 
 
-def scores(cohort: Cohort) -> list[AnomalyScore]:
-    """The anomaly score of every update, in the cohort's order. Always finite."""
-    norms, cosines = _norms_and_cosines(cohort)
-    distances = _distances_to_median(cohort)
-    if cohort.count < _MAJORITY:
-        suspicion = np.zeros(cohort.count)
+def scores(products: NDArray[Any]) -> list[AnomalyScore]:
+    """The anomaly score of every update, in the order of their inner products (N x N Python integers, see `gram`).
+
+    Always finite. No coordinate is read: everything follows from the inner products.
+    """
+    norms, cosines = _norms_and_cosines(products)
+    distances = _distances_to_median(products)
+    if len(products) < _MAJORITY:
+        suspicion = np.zeros(len(products))
     else:
         suspicion = np.maximum.reduce(
             (
@@ -73,9 +76,8 @@ def _robust_z(values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
     return centred / unit
 
 
-def _norms_and_cosines(cohort: Cohort) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _norms_and_cosines(products: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Norms in model units and cosines to the sum of the others, from exact inner products."""
-    products = gram(cohort.updates, centred=False)
     with_all = products.sum(axis=1)
     squares = products.diagonal()
     norms, cosines = [], []
@@ -87,11 +89,23 @@ def _norms_and_cosines(cohort: Cohort) -> tuple[NDArray[np.float64], NDArray[np.
     return np.array(norms), np.array(cosines)
 
 
-def _distances_to_median(cohort: Cohort) -> NDArray[np.float64]:
-    """L2 distance of every update to the coordinate-wise median (lower middle value), in model units."""
-    squares = np.zeros(cohort.count)
-    for span in spans(cohort.size):
-        middle = sorted_columns(cohort.updates, span)[:, (cohort.count - 1) // 2]
-        difference = rows(cohort.updates, span).astype(np.float64) - middle
-        squares += np.einsum("nd,nd->n", difference, difference)
-    return np.sqrt(squares) / SCALE
+def _distances_to_median(products: NDArray[Any]) -> NDArray[np.float64]:
+    """L2 distance of every update to the cohort's geometric median, in model units.
+
+    Weiszfeld's iterations on the coefficients of v = sum(a_j u_j), from the mean of the densest majority: for
+    coefficients that add up to one, |u_i - v|^2 = sum(a_j d_ij^2) - sum(a_j a_k d_jk^2) / 2.
+    """
+    squares = squared_distances(products).astype(np.float64) / SCALE**2
+    majority = len(squares) // 2 + 1
+    radii = np.sort(squares, axis=1)[:, majority - 1]
+    inside = squares[radii == radii.min()] <= radii.min()  # ties all count: no order of arrival decides
+    shares = inside.sum(axis=0) / inside.sum()
+    for _ in range(_ITERATIONS):
+        weights = 1 / np.maximum(_distances_to(shares, squares), 1 / SCALE)
+        shares = weights / weights.sum()
+    return _distances_to(shares, squares)
+
+
+def _distances_to(shares: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean = squares @ shares
+    return np.sqrt(np.maximum(mean - shares @ mean / 2, 0))

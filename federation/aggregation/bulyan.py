@@ -14,14 +14,15 @@ then take one. Exact: distances are Python integers (see `gram`), equal scores a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.aggregation.blocks import sorted_columns, spans
-from federation.aggregation.cohort import Aggregate, Cohort
+from federation.aggregation.blocks import Block, sorted_columns
+from federation.aggregation.cohort import Cohort, Plan
 from federation.aggregation.gram import squared_distances
 from federation.aggregation.krum import MAX_BYZANTINE
 from federation.aggregation.strategy import Parameter, Strategy
@@ -38,6 +39,7 @@ class Bulyan(Strategy):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("byzantine", 1, 1, MAX_BYZANTINE, "hostile updates to withstand"),
     )
+    needs_products: ClassVar[bool] = True
     instead: ClassVar[str] = (
         "Lower `byzantine`, wait for more organisations, or choose multi_krum (from 5 updates), median or trimmed_mean "
         "(from 3)."
@@ -46,10 +48,12 @@ class Bulyan(Strategy):
     def minimum(self) -> int:
         return 4 * self.byzantine + 3
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        selected = self._selected(squared_distances(cohort.updates), cohort)
-        return Aggregate(
-            self._around_the_median([cohort.updates[index] for index in selected]),
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        assert products is not None
+        selected = selection(squared_distances(products), cohort.digests, self.byzantine)
+        return Plan(
+            selected,
+            lambda block: around_the_median(block, 2 * self.byzantine),
             {
                 index: "farther from its neighbours than the selected updates"
                 for index in range(cohort.count)
@@ -57,32 +61,77 @@ class Bulyan(Strategy):
             },
         )
 
-    def _selected(self, distances: NDArray[Any], cohort: Cohort) -> set[int]:
-        """The N - 2f updates that Krum chooses one after the other."""
-        nearest_first = [sorted(range(cohort.count), key=row.__getitem__) for row in distances.tolist()]
-        remaining = set(range(cohort.count))
-        while len(remaining) > 2 * self.byzantine:
-            neighbours = max(1, len(remaining) - self.byzantine - 2)
-            scores = {}
-            for index in remaining:
-                others = [other for other in nearest_first[index] if other in remaining and other != index]
-                scores[index] = sum(distances[index, other] for other in others[:neighbours])
-            remaining.remove(min(remaining, key=lambda index: (scores[index], cohort.digests[index])))
-        return set(range(cohort.count)) - remaining
 
-    def _around_the_median(self, updates: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-        """In every coordinate the mean of all but the 2f values that are farthest from the median.
+def selection(distances: NDArray[Any], digests: Sequence[str], byzantine: int) -> list[int]:
+    """The N - 2f updates that Krum chooses one after the other, in ascending order.
 
-        In ascending order the values kept are a window. It moves up by one as long as the value that it would gain is
-        closer to the median than the one that it would lose: s[k] + s[k + kept] < 2 median, which is monotonic in k.
-        """
-        count, dropped = len(updates), 2 * self.byzantine
-        kept = count - dropped
-        update = np.empty(updates[0].size, dtype=np.int32)
-        for span in spans(update.size):
-            values = sorted_columns(updates, span).astype(np.int64)
-            middle = values[:, (count - 1) // 2] + values[:, count // 2]
-            start = (values[:, :dropped] + values[:, kept:] < middle[:, None]).sum(axis=1)
-            window = start[:, None] + np.arange(kept)
-            update[span] = round_half_up_div(np.take_along_axis(values, window, axis=1).sum(axis=1), kept)
-        return update
+    When one is chosen, every other's score loses one neighbour: the chosen one if that is among those that count, else
+    the farthest that does. So a score is updated, not computed again, and the whole costs N^2 log N.
+    """
+    count = len(digests)
+    rows = [_Neighbours(row, index, max(1, count - byzantine - 2)) for index, row in enumerate(distances.tolist())]
+    remaining = set(range(count))
+    while len(remaining) > 2 * byzantine:
+        chosen = min(remaining, key=lambda index: (rows[index].score, digests[index]))
+        remaining.remove(chosen)
+        wanted = max(1, len(remaining) - byzantine - 2)
+        for index in remaining:
+            rows[index].lose(chosen, wanted)
+    return sorted(set(range(count)) - remaining)
+
+
+class _Neighbours:
+    """The distances of one update to the others that remain, nearest first, of which the first `wanted` count."""
+
+    def __init__(self, distances: list[int], own: int, wanted: int) -> None:
+        self._distances = distances
+        order = [index for index in range(len(distances)) if index != own]
+        self._order = sorted(order, key=distances.__getitem__)
+        self._place = {index: place for place, index in enumerate(self._order)}
+        self._gone: set[int] = set()
+        self._end = wanted  # the first place that does not count
+        self._counted = wanted
+        self.score = sum(distances[index] for index in self._order[:wanted])
+
+    def lose(self, chosen: int, wanted: int) -> None:
+        """Another update was chosen, and from now on `wanted` neighbours count."""
+        self._gone.add(chosen)
+        if self._place[chosen] < self._end:
+            self.score -= self._distances[chosen]
+            self._counted -= 1
+        while self._counted > wanted:
+            self._end -= 1
+            if self._order[self._end] not in self._gone:
+                self.score -= self._distances[self._order[self._end]]
+                self._counted -= 1
+        while self._counted < wanted and self._end < len(self._order):
+            if self._order[self._end] not in self._gone:
+                self.score += self._distances[self._order[self._end]]
+                self._counted += 1
+            self._end += 1
+
+
+def around_the_median(block: Block, dropped: int) -> NDArray[np.int32]:
+    """In every coordinate the mean of all but the `dropped` values that are farthest from the median.
+
+    In ascending order the values kept are a window. It moves up by one as long as the value that it would gain is
+    closer to the median than the one that it would lose: s[k] + s[k + kept] < 2 median, which is monotonic in k.
+
+    Args:
+        block: N vectors of W int32.
+
+    Returns:
+        W int32.
+    """
+    count, size = len(block), len(block[0])
+    kept = count - dropped
+    mean = np.empty(size, dtype=np.int32)
+    for span, ascending in sorted_columns(block):
+        middle = ascending[:, (count - 1) // 2].astype(np.int64) + ascending[:, count // 2]
+        pairs = ascending[:, :dropped].astype(np.int64) + ascending[:, kept:]
+        start = (pairs < middle[:, None]).sum(axis=1)
+        sums = np.zeros((len(ascending), count + 1), dtype=np.int64)
+        np.cumsum(ascending, axis=1, dtype=np.int64, out=sums[:, 1:])
+        place = np.arange(len(ascending))
+        mean[span] = round_half_up_div(sums[place, start + kept] - sums[place, start], kept)
+    return mean

@@ -18,12 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
 
 from federation.aggregation.coefficients import ONE, squared_distances_to
-from federation.aggregation.cohort import Aggregate, Cohort
-from federation.aggregation.fixed_point import combination
-from federation.aggregation.gram import gram
+from federation.aggregation.cohort import Cohort, Plan
+from federation.aggregation.fixed_point import Combination
 from federation.aggregation.strategy import Parameter, Strategy
 from models_ml.fixed_point import SCALE
 
@@ -50,13 +51,14 @@ class CenteredClipping(Strategy):
         ),
         Parameter("iterations", 10, 1, MAX_ITERATIONS, "clipped steps from the previous model"),
     )
+    needs_products: ClassVar[bool] = True
     instead: ClassVar[str] = "Wait for more organisations, or choose FedAvg or FedProx, which combine any number."
 
     def minimum(self) -> int:
         return 3  # of two distances neither is the majority's
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        products = gram(cohort.updates, centred=False)
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        assert products is not None
         radius = Fraction(self.radius_ppm * SCALE * ONE, MILLION) ** 2
         centre = [0] * cohort.count
         for _ in range(self.iterations):
@@ -67,7 +69,7 @@ class CenteredClipping(Strategy):
             centre = [
                 (own * rest + factor * ONE) // (cohort.count * ONE) for own, factor in zip(centre, factors, strict=True)
             ]
-        return Aggregate(combination(cohort.updates, centre, ONE))
+        return Plan(range(cohort.count), Combination(centre, ONE))
 
 
 def clipping_factor(limit: Fraction, distance: int) -> int:

@@ -19,8 +19,7 @@ def squared_distances_to(products: NDArray[Any], numerators: Sequence[int], deno
     """denominator^2 |u_i - sum(a_j u_j) / denominator|^2 for every update, exact.
 
     Args:
-        products: N x N inner products of the updates, Python integers. Centred ones (see `gram`) serve if the
-            numerators add up to the denominator.
+        products: N x N inner products of the updates, Python integers (see `gram`).
         numerators: the N integers a_j.
         denominator: at least 1.
     """

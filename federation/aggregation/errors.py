@@ -12,6 +12,13 @@ class TooFewUpdates(Conflict):
     title = "Too few updates for the aggregation method"
 
 
+class TooManyUpdates(Conflict):
+    """More updates than the strategy can combine exactly."""
+
+    code = "too_many_updates"
+    title = "Too many updates for the aggregation method"
+
+
 class CohortInvalid(Invalid):
     """Updates that do not belong together: other lengths, another dtype, a weight below one."""
 

@@ -11,20 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from federation.aggregation.cohort import Aggregate, Cohort
-from federation.aggregation.fixed_point import weighted_mean
-from federation.aggregation.strategy import Strategy
+from federation.aggregation.weighted_mean import WeightedMean
 
 
 @dataclass(frozen=True)
-class FedAvg(Strategy):
+class FedAvg(WeightedMean):
     """Exact weighted mean, rounded half up once."""
 
     name: ClassVar[str] = "FedAvg"
-    instead: ClassVar[str] = "Collect at least one update."
-
-    def minimum(self) -> int:
-        return 1
-
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        return Aggregate(weighted_mean(cohort.updates, cohort.weights))

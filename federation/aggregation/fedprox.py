@@ -17,18 +17,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from federation.aggregation.blocks import spans
-from federation.aggregation.cohort import Aggregate, Cohort
-from federation.aggregation.fixed_point import weighted_mean
-from federation.aggregation.strategy import Parameter, Strategy
+from federation.aggregation.strategy import Parameter
+from federation.aggregation.weighted_mean import WeightedMean
 from models_ml.fixed_point import round_half_up_div
 
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
-class FedProx(Strategy):
+class FedProx(WeightedMean):
     """Exact weighted mean, pulled towards the previous model by `lambda_ppm` millionths."""
 
     lambda_ppm: int = 10_000
@@ -37,14 +36,9 @@ class FedProx(Strategy):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("lambda_ppm", 10_000, 0, MILLION, "pull towards the previous model, in millionths"),
     )
-    instead: ClassVar[str] = "Collect at least one update."
 
-    def minimum(self) -> int:
-        return 1
-
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        update = weighted_mean(cohort.updates, cohort.weights)
-        for span in spans(cohort.size):
-            mean = update[span].astype(np.int64)
-            update[span] = mean - round_half_up_div(mean * self.lambda_ppm, MILLION)
-        return Aggregate(update)
+    def step(
+        self, combined: NDArray[np.int32], state: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        mean = combined.astype(np.int64)
+        return (mean - round_half_up_div(mean * self.lambda_ppm, MILLION)).astype(np.int32), state

@@ -27,9 +27,9 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from federation.aggregation.coefficients import ONE, squared_distances_to
-from federation.aggregation.cohort import Aggregate, Cohort
-from federation.aggregation.fixed_point import combination
-from federation.aggregation.gram import distances_of, gram
+from federation.aggregation.cohort import Cohort, Plan
+from federation.aggregation.fixed_point import Combination
+from federation.aggregation.gram import squared_distances
 from federation.aggregation.strategy import Parameter, Strategy
 
 MAX_ITERATIONS = 100
@@ -46,19 +46,20 @@ class GeometricMedian(Strategy):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("iterations", 32, 1, MAX_ITERATIONS, "Weiszfeld iterations"),
     )
+    needs_products: ClassVar[bool] = True
     instead: ClassVar[str] = "Wait for more organisations, or choose FedAvg or FedProx, which combine any number."
 
     def minimum(self) -> int:
         return 3  # between two updates every point is a geometric median
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        products = gram(cohort.updates, centred=True)
-        numerators = densest_majority(distances_of(products), cohort.digests)
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        assert products is not None
+        numerators = densest_majority(squared_distances(products), cohort.digests)
         for _ in range(self.iterations):
             denominator = sum(numerators)
             squares = squared_distances_to(products, numerators, denominator)
             numerators = weiszfeld([isqrt(ONE**2 * square // denominator**2) for square in squares])
-        return Aggregate(combination(cohort.updates, numerators, sum(numerators)))
+        return Plan(range(cohort.count), Combination(numerators, sum(numerators)))
 
 
 def densest_majority(distances: NDArray[Any], digests: Sequence[str]) -> list[int]:

@@ -15,10 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from federation.aggregation.cohort import Aggregate, Cohort
+from federation.aggregation.cohort import Cohort, Plan
 from federation.aggregation.gram import squared_distances
 from federation.aggregation.strategy import Parameter, Strategy
 
@@ -35,6 +34,7 @@ class Krum(Strategy):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("byzantine", 1, 1, MAX_BYZANTINE, "hostile updates to withstand"),
     )
+    needs_products: ClassVar[bool] = True
     instead: ClassVar[str] = (
         "Lower `byzantine`, wait for more organisations, or choose median or trimmed_mean (from 3 updates)."
     )
@@ -42,11 +42,13 @@ class Krum(Strategy):
     def minimum(self) -> int:
         return 2 * self.byzantine + 3
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        scores = krum_scores(squared_distances(cohort.updates), cohort.count - self.byzantine - 2)
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        assert products is not None
+        scores = krum_scores(squared_distances(products), cohort.count - self.byzantine - 2)
         chosen = min(range(cohort.count), key=lambda index: (scores[index], cohort.digests[index]))
-        return Aggregate(
-            np.array(cohort.updates[chosen], dtype=np.int32),
+        return Plan(
+            [chosen],
+            lambda block: block[0],
             {
                 index: "farther from its neighbours than the chosen update"
                 for index in range(cohort.count)
@@ -57,5 +59,5 @@ class Krum(Strategy):
 
 def krum_scores(distances: NDArray[Any], neighbours: int) -> list[int]:
     """Each update's sum of squared distances to its `neighbours` nearest others (N x N Python integers in, N out)."""
-    others = [np.delete(row, index).tolist() for index, row in enumerate(distances)]
-    return [sum(sorted(row)[:neighbours]) for row in others]
+    rows: list[list[int]] = distances.tolist()
+    return [sum(sorted(row[:index] + row[index + 1 :])[:neighbours]) for index, row in enumerate(rows)]

@@ -10,12 +10,13 @@ out what only a minority learned.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from federation.aggregation.blocks import sorted_columns, spans
-from federation.aggregation.cohort import Aggregate, Cohort
+from federation.aggregation.blocks import Block, sorted_columns
+from federation.aggregation.cohort import Cohort, Plan
 from federation.aggregation.strategy import Strategy
 
 
@@ -29,11 +30,15 @@ class Median(Strategy):
     def minimum(self) -> int:
         return 3  # of two updates the median is the mean, which stands nothing
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        update = np.empty(cohort.size, dtype=np.int32)
-        lower, upper = (cohort.count - 1) // 2, cohort.count // 2
-        for span in spans(cohort.size):
-            values = sorted_columns(cohort.updates, span)
-            middle = values[:, lower].astype(np.int64) + values[:, upper]
-            update[span] = (middle + 1) >> 1
-        return Aggregate(update)
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        return Plan(range(cohort.count), median)
+
+
+def median(block: Block) -> NDArray[np.int32]:
+    """The middle value in every coordinate, N vectors of W int32 in, W int32 out."""
+    count, size = len(block), len(block[0])
+    middle = np.empty(size, dtype=np.int32)
+    for span, ascending in sorted_columns(block):
+        both = ascending[:, (count - 1) // 2].astype(np.int64) + ascending[:, count // 2]
+        middle[span] = (both + 1) >> 1
+    return middle

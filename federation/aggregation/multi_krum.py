@@ -15,10 +15,12 @@ Exact: distances are Python integers (see `gram`), equal scores are decided by t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from federation.aggregation.cohort import Aggregate, Cohort
-from federation.aggregation.fixed_point import combination
+from numpy.typing import NDArray
+
+from federation.aggregation.cohort import Cohort, Plan
+from federation.aggregation.fixed_point import Combination
 from federation.aggregation.gram import squared_distances
 from federation.aggregation.krum import MAX_BYZANTINE, krum_scores
 from federation.aggregation.strategy import Parameter, Strategy
@@ -38,6 +40,7 @@ class MultiKrum(Strategy):
         Parameter("byzantine", 1, 1, MAX_BYZANTINE, "hostile updates to withstand"),
         Parameter("keep", 0, 0, MAX_KEEP, "updates to average; 0: all but `byzantine`"),
     )
+    needs_products: ClassVar[bool] = True
     instead: ClassVar[str] = (
         "Lower `byzantine` or `keep`, wait for more organisations, or choose median or trimmed_mean (from 3 updates)."
     )
@@ -45,12 +48,14 @@ class MultiKrum(Strategy):
     def minimum(self) -> int:
         return max(2 * self.byzantine + 3, self.keep + self.byzantine)
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        scores = krum_scores(squared_distances(cohort.updates), cohort.count - self.byzantine - 2)
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        assert products is not None
+        scores = krum_scores(squared_distances(products), cohort.count - self.byzantine - 2)
         ranked = sorted(range(cohort.count), key=lambda index: (scores[index], cohort.digests[index]))
-        kept = set(ranked[: self.keep or cohort.count - self.byzantine])
-        return Aggregate(
-            combination(cohort.updates, [int(index in kept) for index in range(cohort.count)], len(kept)),
+        kept = sorted(ranked[: self.keep or cohort.count - self.byzantine])
+        return Plan(
+            kept,
+            Combination([1] * len(kept), len(kept)),
             {
                 index: "farther from its neighbours than the averaged updates"
                 for index in range(cohort.count)

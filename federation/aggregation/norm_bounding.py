@@ -16,11 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from federation.aggregation.cohort import Aggregate, Cohort
-from federation.aggregation.fixed_point import combination
-from federation.aggregation.gram import squared_norms
+from numpy.typing import NDArray
+
+from federation.aggregation.cohort import Cohort, Plan
+from federation.aggregation.fixed_point import MAX_TOTAL_WEIGHT, Combination
 from federation.aggregation.strategy import Parameter, Strategy
 from models_ml.fixed_point import SCALE
 
@@ -44,19 +45,24 @@ class NormBounding(Strategy):
             "largest L2 norm of an update, in millionths of a model unit; 0: the cohort's median norm",
         ),
     )
+    needs_products: ClassVar[bool] = True
     instead: ClassVar[str] = "Wait for more organisations, or choose FedAvg or FedProx, which combine any number."
 
     def minimum(self) -> int:
         return 3  # of two norms neither is the majority's
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        squares = squared_norms(cohort.updates)
+    def maximum(self) -> int:
+        return MAX_TOTAL_WEIGHT // MILLION
+
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
+        assert products is not None
+        squares: list[int] = products.diagonal().tolist()
         if self.norm_bound_ppm:
             bound = Fraction(self.norm_bound_ppm * SCALE, MILLION) ** 2
         else:
             bound = Fraction(sorted(squares)[(cohort.count - 1) // 2])
         factors = [factor_ppm(bound, square) for square in squares]
-        return Aggregate(combination(cohort.updates, factors, cohort.count * MILLION))
+        return Plan(range(cohort.count), Combination(factors, cohort.count * MILLION))
 
 
 def factor_ppm(bound: Fraction, square: int) -> int:

@@ -12,8 +12,11 @@ from typing import Any
 from federation.aggregation.bulyan import Bulyan
 from federation.aggregation.centered_clipping import CenteredClipping
 from federation.aggregation.errors import MethodInvalid
+from federation.aggregation.fedadam import FedAdam
 from federation.aggregation.fedavg import FedAvg
+from federation.aggregation.fedavgm import FedAvgM
 from federation.aggregation.fedprox import FedProx
+from federation.aggregation.fedyogi import FedYogi
 from federation.aggregation.geometric_median import GeometricMedian
 from federation.aggregation.krum import Krum
 from federation.aggregation.median import Median
@@ -26,7 +29,9 @@ ROBUST = "RobustAggregator"
 ROBUST_METHOD = "robust_method"
 DEFAULT_ROBUST_METHOD = TrimmedMean.name
 
-MEANS: Mapping[str, type[Strategy]] = MappingProxyType({cls.name: cls for cls in (FedAvg, FedProx)})
+MEANS: Mapping[str, type[Strategy]] = MappingProxyType(
+    {cls.name: cls for cls in (FedAvg, FedProx, FedAvgM, FedAdam, FedYogi)}
+)
 ROBUST_METHODS: Mapping[str, type[Strategy]] = MappingProxyType(
     {
         cls.name: cls

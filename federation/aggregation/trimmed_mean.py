@@ -11,12 +11,13 @@ plain mean under this name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from federation.aggregation.blocks import sorted_columns, spans
-from federation.aggregation.cohort import Aggregate, Cohort
+from federation.aggregation.blocks import Block, sorted_columns
+from federation.aggregation.cohort import Cohort, Plan
 from federation.aggregation.strategy import Parameter, Strategy
 from models_ml.fixed_point import round_half_up_div
 
@@ -38,11 +39,15 @@ class TrimmedMean(Strategy):
     def minimum(self) -> int:
         return 3  # one value must remain between the two that are left out
 
-    def _combine(self, cohort: Cohort) -> Aggregate:
-        update = np.empty(cohort.size, dtype=np.int32)
+    def plan(self, cohort: Cohort, products: NDArray[Any] | None) -> Plan:
         cut = max(1, cohort.count * self.trim_ppm // MILLION)
         kept = slice(cut, cohort.count - cut)  # never empty: trim < 1/2 and N >= 3
-        for span in spans(cohort.size):
-            sums = sorted_columns(cohort.updates, span)[:, kept].sum(axis=1, dtype=np.int64)
-            update[span] = round_half_up_div(sums, cohort.count - 2 * cut)
-        return Aggregate(update)
+
+        def trimmed(block: Block) -> NDArray[np.int32]:
+            mean = np.empty(len(block[0]), dtype=np.int32)
+            for span, ascending in sorted_columns(block):
+                sums = ascending[:, kept].sum(axis=1, dtype=np.int64)
+                mean[span] = round_half_up_div(sums, kept.stop - kept.start)
+            return mean
+
+        return Plan(range(cohort.count), trimmed)

@@ -11,7 +11,7 @@ import numpy as np
 from django.db import DatabaseError, transaction
 from django.db.models import Q
 
-from federation.aggregation import anomaly, registry, weighting
+from federation.aggregation import anomaly, engine, registry, weighting
 from federation.aggregation.anomaly import AnomalyScore
 from federation.aggregation.cohort import Aggregate, Cohort
 from federation.models import ModelVersion, Participant, Submission, TrainingRound
@@ -139,9 +139,12 @@ def _aggregate(claim: Claim) -> Outcome:
         weights=weighting.weights([submission.samples for submission in submissions], config.weighting),
         digests=[submission.wire_digest for submission in submissions],
     )
-    aggregate = registry.build(config.aggregation_method, config.aggregation_params).aggregate(cohort)
+    products = engine.measure(cohort)
     claim.renew()
-    scores = anomaly.scores(cohort)
+    strategy = registry.build(config.aggregation_method, config.aggregation_params)
+    aggregate = engine.aggregate(strategy, cohort, products=products)
+    claim.renew()
+    scores = anomaly.scores(products)
     claim.renew()
     model = add_update(codec.flatten(model_versions.load(parent)), aggregate.update)
     data = codec.encode(codec.unflatten(model, schema))

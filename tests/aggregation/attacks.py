@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.aggregation.engine import aggregate
 from federation.aggregation.strategy import Strategy
 from tests.aggregation.cohorts import cohort
 
@@ -67,5 +68,5 @@ def error(strategy: Strategy, attack: Attack, *, count: int, hostile: int) -> fl
     """Distance of the aggregate from the honest mean, in units of the honest mean's norm."""
     honest = honest_updates(count - hostile)
     mean = honest.mean(axis=0)
-    update = strategy.aggregate(cohort([*attack(honest, hostile), *honest])).update
+    update = aggregate(strategy, cohort([*attack(honest, hostile), *honest])).update
     return sqrt(float(((update - mean) ** 2).sum() / (mean**2).sum()))

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from federation.aggregation.blocks import WIDTH
 from federation.aggregation.cohort import Cohort
-from federation.aggregation.gram import gram, squared_distances
+from federation.aggregation.engine import aggregate, measure
+from federation.aggregation.gram import squared_distances
 from federation.aggregation.krum import Krum
 from tests.aggregation.cohorts import cohort, cohorts
 
@@ -19,22 +20,23 @@ def chosen(result: object, count: int) -> list[int]:
 
 @given(cohorts(smallest=1, largest=5))
 def test_inner_products_and_distances_are_exact(drawn: Cohort) -> None:
-    vectors = [update.tolist() for update in drawn.updates]
+    vectors = [update[:].tolist() for update in drawn.updates]
     products = [[sum(a * b for a, b in zip(u, v, strict=True)) for v in vectors] for u in vectors]
     distances = [[sum((a - b) ** 2 for a, b in zip(u, v, strict=True)) for v in vectors] for u in vectors]
-    assert gram(drawn.updates, centred=False).tolist() == products
-    assert squared_distances(drawn.updates).tolist() == distances
+    assert measure(drawn).tolist() == products
+    assert squared_distances(measure(drawn)).tolist() == distances
 
 
-@pytest.mark.parametrize("extreme", [2**20, 2**20 + 1, 2**27, 2**31 - 1])
+@pytest.mark.parametrize("extreme", [2**20, 2**20 + 1, 2**21 + 1, 2**22, 2**22 + 1, 2**27, 2**31 - 1])
 def test_full_blocks_of_extremes_stay_exact(extreme: int) -> None:
     """The largest sums that a block can hold, on either side of the split into halves."""
     size = 3 * WIDTH + 1
     updates = [np.full(size, value, dtype=np.int32) for value in (extreme, -extreme, extreme - 1)]
-    assert gram(updates, centred=False).tolist() == [
+    products = measure(cohort(updates))
+    assert products.tolist() == [
         [size * a * b for b in (extreme, -extreme, extreme - 1)] for a in (extreme, -extreme, extreme - 1)
     ]
-    assert squared_distances(updates)[0, 1] == size * (2 * extreme) ** 2
+    assert squared_distances(products)[0, 1] == size * (2 * extreme) ** 2
 
 
 @pytest.mark.parametrize("bits", [19, 20, 21, 22, 24, 27, 31])
@@ -43,16 +45,24 @@ def test_no_bit_is_lost_whatever_the_size_of_the_values(bits: int) -> None:
     size = WIDTH + 100
     updates = [rng.integers(2 ** (bits - 1), 2**bits, size, dtype=np.int64).astype(np.int32) | 1 for _ in range(2)]
     exact = [[sum(a * b for a, b in zip(u.tolist(), v.tolist(), strict=True)) for v in updates] for u in updates]
-    assert gram(updates, centred=False).tolist() == exact
+    products = measure(cohort(updates))
+    assert products.tolist() == exact
     apart = sum((a - b) ** 2 for a, b in zip(updates[0].tolist(), updates[1].tolist(), strict=True))
-    assert squared_distances(updates)[0, 1] == apart
+    assert squared_distances(products)[0, 1] == apart
 
 
 def test_sums_survive_more_blocks_than_an_int64_holds() -> None:
-    """2^53 a block: after 1024 blocks only the flush into Python integers keeps the sum right."""
+    """2^52 a block: beyond 2048 blocks only the carry keeps the sum right."""
     size = 2100 * WIDTH
     update = np.full(size, 2**20, dtype=np.int32)
-    assert gram([update], centred=False).item() == size * 2**40
+    assert measure(cohort([update])).item() == size * 2**40
+
+
+@given(cohorts(smallest=2, largest=5))
+def test_inner_products_of_ranges_add_up(drawn: Cohort) -> None:
+    middle = drawn.size // 2
+    parts = [measure(drawn, span) for span in (slice(0, middle), slice(middle, drawn.size)) if span.start < span.stop]
+    assert np.sum(parts, axis=0).tolist() == measure(drawn).tolist()
 
 
 def test_small_differences_decide_although_a_hostile_coordinate_is_huge() -> None:
@@ -65,7 +75,7 @@ def test_small_differences_decide_although_a_hostile_coordinate_is_huge() -> Non
     hiding = np.full(500, 40)
     huge = np.zeros(500, dtype=np.int64)
     huge[0] = 2**27
-    result = Krum(byzantine=2).aggregate(cohort([hiding, huge, *honest]))
+    result = aggregate(Krum(byzantine=2), cohort([hiding, huge, *honest]))
     assert chosen(result, 7)[0] >= 2
 
 
@@ -75,21 +85,21 @@ def test_updates_that_are_small_against_the_weights_are_told_apart() -> None:
     honest = [[common, common + 1], [common + 1, common], [common, common], [common + 1, common + 1]]
     hostile = [common + 40, common - 40]
     assert np.float32(common) == np.float32(common + 40)
-    result = Krum(1).aggregate(cohort([hostile, *honest]))
+    result = aggregate(Krum(1), cohort([hostile, *honest]))
     assert 0 in result.left_out
-    assert squared_distances(cohort([*honest, hostile]).updates)[0, 4] == 40**2 + 41**2
+    assert squared_distances(measure(cohort([*honest, hostile])))[0, 4] == 40**2 + 41**2
 
 
 def test_equal_scores_are_decided_by_the_digest() -> None:
     square = [[0, 0], [0, 1], [1, 0], [1, 1]]
     of = cohort([*square, *square])
-    result = Krum(1).aggregate(of)
+    result = aggregate(Krum(1), of)
     lowest = min(range(8), key=lambda index: of.digests[index])
     assert of.digests[chosen(result, 8)[0]] == of.digests[lowest]
 
 
 def test_all_but_one_are_left_out_with_a_reason() -> None:
-    result = Krum(1).aggregate(cohort([[0], [1], [2], [3], [1000]]))
+    result = aggregate(Krum(1), cohort([[0], [1], [2], [3], [1000]]))
     assert len(result.left_out) == 4
     assert 4 in result.left_out
     assert all(reason and len(reason) <= 200 for reason in result.left_out.values())

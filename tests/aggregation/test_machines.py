@@ -15,9 +15,11 @@ import pytest
 
 from federation.aggregation import registry
 from federation.aggregation.cohort import Cohort
+from federation.aggregation.engine import aggregate
+from federation.aggregation.strategy import Strategy
 from tests.aggregation.cohorts import cohort, shuffled
 
-CHOICES: list[tuple[str, dict[str, Any]]] = [("FedAvg", {}), ("FedProx", {})] + [
+CHOICES: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in registry.MEANS] + [
     (registry.ROBUST, {registry.ROBUST_METHOD: name}) for name in registry.ROBUST_METHODS
 ]
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,10 +34,14 @@ def large_and_small() -> Cohort:
 
 
 def hashes(of: Cohort) -> list[str]:
-    return [
-        hashlib.sha256(registry.build(method, params).aggregate(of).update.tobytes()).hexdigest()
-        for method, params in CHOICES
-    ]
+    """Of every strategy's update and state after two rounds."""
+    return [_hash(registry.build(method, params), of) for method, params in CHOICES]
+
+
+def _hash(strategy: Strategy, of: Cohort) -> str:
+    first = aggregate(strategy, of)
+    second = aggregate(strategy, of, tuple(first.state))
+    return hashlib.sha256(second.update.tobytes() + second.state.tobytes()).hexdigest()
 
 
 def test_one_hash_over_a_hundred_orders() -> None:

@@ -85,7 +85,7 @@ def test_build_and_write_out(
 @pytest.mark.parametrize(
     ("method", "params", "told"),
     [
-        ("FedSum", {}, r"FedAvg \| FedProx \| RobustAggregator"),
+        ("FedSum", {}, r"FedAvg \| FedProx \| FedAvgM \| FedAdam \| FedYogi \| RobustAggregator"),
         ("fedavg", {}, r"FedAvg \| FedProx"),
         ("median", {}, "RobustAggregator"),
         ("FedAvg", {"lambda_ppm": 1}, "no parameters"),

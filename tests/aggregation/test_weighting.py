@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.aggregation.engine import aggregate
 from federation.aggregation.errors import CohortInvalid, MethodInvalid, WeightOverflow
 from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fixed_point import MAX_TOTAL_WEIGHT
@@ -79,7 +80,7 @@ def test_a_total_that_could_overflow_is_refused_and_the_last_that_cannot_is_exac
     first = (MAX_TOTAL_WEIGHT - 1) // 2
     fitting = weights([first, MAX_TOTAL_WEIGHT - first], "samples")
     for extreme in (-(2**31), 2**31 - 1):
-        assert FedAvg().aggregate(cohort([[extreme], [extreme]], fitting.tolist())).update[0] == extreme
+        assert aggregate(FedAvg(), cohort([[extreme], [extreme]], fitting.tolist())).update[0] == extreme
     with pytest.raises(WeightOverflow) as caught:
         weights([first + 2, MAX_TOTAL_WEIGHT - first], "samples")
     assert caught.value.status == 422
@@ -89,7 +90,7 @@ def test_a_total_that_could_overflow_is_refused_and_the_last_that_cannot_is_exac
 def test_the_mean_itself_refuses_what_could_overflow() -> None:
     of = cohort([[2**31 - 1]] * 2, [2**31, 2**31])
     with pytest.raises(WeightOverflow, match="equally"):
-        FedAvg().aggregate(of)
+        aggregate(FedAvg(), of)
 
 
 def test_weights_are_int64() -> None:
