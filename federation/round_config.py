@@ -52,6 +52,8 @@ class RoundConfig:
     `model_schema` is None while the model has none yet (its first accepted submission fixes it); `parent_hash` is None
     for a model that starts from zero. `clip_norm_ppm` bounds the L2 norm of an update in millionths of model units (0:
     no bound beside `max_abs`, the bound of every value). `n_max` is the number of updates that the round can take.
+    `optimizer_state_hash` names the state file with which a server optimiser goes on (None: it starts anew, or the
+    method keeps none).
     """
 
     chain_id: str
@@ -64,6 +66,7 @@ class RoundConfig:
     aggregation_method: str
     aggregation_params: Mapping[str, int | str]
     weighting: str
+    optimizer_state_hash: str | None
     protection: str
     frac_bits: int
     max_abs: int
@@ -93,6 +96,7 @@ class RoundConfig:
                 "aggregation_method": self.aggregation_method,
                 "aggregation_params": dict(self.aggregation_params),
                 "weighting": self.weighting,
+                "optimizer_state_hash": self.optimizer_state_hash,
                 "protection": self.protection,
                 "frac_bits": self.frac_bits,
                 "max_abs": self.max_abs,

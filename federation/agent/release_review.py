@@ -76,11 +76,15 @@ def _check_round(agent: Agent, provenance: Provenance, config: RoundConfig, own:
         ("parent", provenance.parent_model_hash, config.parent_hash),
         ("aggregation", provenance.aggregation_method, config.aggregation_method),
         ("aggregation parameters", provenance.aggregation_params, dict(config.aggregation_params)),
+        ("weighting", provenance.weighting, config.weighting),
         ("protection", provenance.protection, config.protection),
         ("privacy mechanism", provenance.privacy.get("mechanism"), config.privacy.get("mechanism")),
+        ("configuration", provenance.config_hash, config.config_hash),
     ):
         if found != expected:
             raise CheckFailed(f"the release's {name} is {found}", expected=f"{expected}, as the round was configured")
+    if config.optimizer_state_hash is not None and provenance.optimizer_state_hash is None:
+        raise CheckFailed("the release names no optimiser state", expected="a state, as the round started from one")
     strangers = sorted(set(provenance.training_orgs) - set(config.participants))
     if strangers:
         raise CheckFailed(f"the release names {', '.join(strangers)}", expected="participants of the round only")

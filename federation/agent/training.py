@@ -14,6 +14,7 @@ from federation.agent.state_rows import PreparedUpdate
 from federation.agent.updates import clip_to_norm
 from federation.round_config import RoundConfig
 from flxdr.core import dsse
+from ledger.chain.block import parse_header
 from models_ml import codec, registry
 from models_ml.codec import Int32, ModelSchema
 from models_ml.errors import TooFewFlows
@@ -110,7 +111,7 @@ def parent_of(agent: Agent, config: RoundConfig) -> dict[str, Int32]:
     """The model that the round starts from: the newest release on the verified chain, or the model's own beginning.
 
     Raises:
-        CheckFailed: the round names another parent.
+        CheckFailed: the round names another parent, or another optimiser state than its parent's block does.
     """
     expected_hash, version = expected_parent(agent, config.model_name)
     if (config.parent_hash, config.parent_version) != (expected_hash, version):
@@ -118,6 +119,7 @@ def parent_of(agent: Agent, config: RoundConfig) -> dict[str, Int32]:
             f"the round starts from version {config.parent_version} ({config.parent_hash})",
             expected=f"version {version} ({expected_hash}), the newest release on the verified chain",
         )
+    _check_optimizer_state(agent, config)
     spec = registry.get(config.model_name)
     schema = spec.schema if spec else None
     if schema is not None and config.model_schema is not None and _schema(config) != schema:
@@ -126,6 +128,19 @@ def parent_of(agent: Agent, config: RoundConfig) -> dict[str, Int32]:
         return spec.initial()
     assert expected_hash is not None
     return fetch_model(agent, expected_hash, schema)
+
+
+def _check_optimizer_state(agent: Agent, config: RoundConfig) -> None:
+    """A server optimiser goes on with the state that its own method left at the parent, or else starts anew."""
+    release = agent.state.newest_release(config.model_name)
+    provenance = parse_header(release.header).provenance if release else None
+    goes_on = provenance is not None and provenance.aggregation_method == config.aggregation_method
+    expected = provenance.optimizer_state_hash if provenance and goes_on else None
+    if config.optimizer_state_hash != expected:
+        raise CheckFailed(
+            f"the round's optimiser starts from the state {config.optimizer_state_hash}",
+            expected=f"{expected}, as the newest release on the verified chain names it",
+        )
 
 
 def normaliser_of(agent: Agent, config: RoundConfig) -> dict[str, Int32] | None:

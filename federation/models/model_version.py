@@ -23,6 +23,9 @@ class ModelVersion(models.Model):
     parent_hash = models.CharField(max_length=64, blank=True)
     blob_digest = models.CharField(max_length=64, help_text="SHA-256 of the model file")
     schema = models.JSONField(help_text="list of {name, shape}")
+    optimizer_state_digest = models.CharField(
+        max_length=64, blank=True, default="", help_text="SHA-256 of the server optimiser's state file; blank: none"
+    )
     status = models.CharField(max_length=16, choices=Status)
     training_round = models.OneToOneField(
         TrainingRound, null=True, blank=True, on_delete=models.PROTECT, related_name="result"

@@ -12,7 +12,7 @@ import privacy.selectors
 from federation import selectors
 from federation.aggregation import registry, weighting
 from federation.errors import PrivacyRequired, RoundParametersInvalid, TooFewOrganizations
-from federation.models import Organization
+from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.round_config import PPM, LocalTraining
 
@@ -57,6 +57,16 @@ def aggregation(model_name: str, method: str | None, params: Mapping[str, Any] |
     elif method == registry.ROBUST:
         chosen.setdefault(registry.ROBUST_METHOD, settings.FLXDR.aggregation_robust_method)
     return Aggregation(method, registry.resolved(method, chosen), registry.build(method, chosen).minimum())
+
+
+def optimizer_state(parent: ModelVersion | None, chosen: Aggregation) -> str | None:
+    """The state file with which the round's server optimiser goes on: the one that its own method left at the parent.
+
+    None starts the state anew: after another method, whose state means something else, and at a model's beginning.
+    """
+    if parent is None or parent.training_round is None or parent.training_round.aggregation_method != chosen.method:
+        return None
+    return parent.optimizer_state_digest or None
 
 
 def weighting_of(model_name: str, how: str | None) -> str:

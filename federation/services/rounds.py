@@ -84,6 +84,7 @@ def start_round(
             aggregation_method=chosen.method,
             aggregation_params=chosen.params,
             weighting=round_setup.weighting_of(model_name, weighting),
+            optimizer_state_hash=round_setup.optimizer_state(parent, chosen),
             protection=round_setup.protection_of(protection, chosen, len(organizations)),
             frac_bits=FRAC_BITS,
             max_abs=MAX_UPDATE,

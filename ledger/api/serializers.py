@@ -42,11 +42,18 @@ class RejectSerializer(serializers.Serializer[dict[str, Any]]):
 class BlockProvenanceSerializer(serializers.Serializer[dict[str, Any]]):
     round_id = serializers.CharField(allow_null=True)
     round_number = serializers.IntegerField(required=False)
+    config_hash = serializers.CharField(required=False, help_text="SHA-256 of the round's configuration")
     model_name = serializers.CharField(required=False)
     model_version = serializers.CharField(allow_null=True)
     parent_model_hash = serializers.CharField(required=False, allow_null=True)
     aggregation_method = serializers.CharField(allow_null=True)
     aggregation_params = serializers.DictField(required=False)
+    weighting = serializers.CharField(required=False, help_text="samples, equal or capped")
+    optimizer_state_hash = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="SHA-256 of the server optimiser's state after the round; null for methods that keep none",
+    )
     protection = serializers.CharField(required=False)
     training_orgs = serializers.ListField(child=serializers.CharField())
     samples_total = serializers.IntegerField(required=False)

@@ -113,15 +113,23 @@ class Governance(_Part, frozen=True):
 
 
 class Provenance(_Part, frozen=True):
-    """Where a released model comes from. Ratios are scaled to integers (ppm)."""
+    """Where a released model comes from. Ratios are scaled to integers (ppm).
+
+    `config_hash` is the SHA-256 of the round's whole configuration, of which the fields that readers ask for are
+    repeated here. `optimizer_state_hash` is the SHA-256 of the state file that the aggregation left behind for the
+    model's next round, null for methods that keep none.
+    """
 
     round_id: Name
     round_number: Ordinal
+    config_hash: Hash
     model_name: Name
     model_version: Ordinal
     parent_model_hash: Hash | None
     aggregation_method: Name
     aggregation_params: dict[str, Scalar]
+    weighting: Name
+    optimizer_state_hash: Hash | None
     protection: Name
     training_orgs: tuple[Name, ...]
     samples_total: Count

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from federation.agent.errors import CheckFailed
 from federation.round_config import RoundConfig
 from flxdr.core import dsse
 from flxdr.core.clock import format_timestamp
@@ -91,6 +92,8 @@ Tamper = Callable[[FakeCoordinator], None]
         ({"round_number": 9}, "round number"),
         ({"aggregation_method": "FedProx"}, "aggregation"),
         ({"aggregation_params": {"lambda_ppm": 1}}, "aggregation parameters"),
+        ({"weighting": "samples"}, "weighting"),
+        ({"config_hash": "0" * 64}, "configuration"),
         ({"protection": "paillier"}, "protection"),
         ({"privacy": {"mechanism": "gaussian"}}, "privacy mechanism"),
         ({"parent_model_hash": "0" * 64}, "parent"),
@@ -108,6 +111,39 @@ def test_a_release_with_another_provenance_is_rejected(bench: Bench, changes: di
     bench.coordinator.propose_release(**changes)
     bench.run_once()
     assert reason in rejection(bench)
+
+
+def test_an_optimizer_goes_on_from_the_state_on_the_chain(bench: Bench) -> None:
+    method = {"aggregation_method": "FedAdam"}
+    train(bench, CLASSIFIER, **method)
+    proposal = bench.coordinator.propose_release(optimizer_state_hash="5" * 64)
+    bench.run_once()
+    bench.coordinator.seal_proposal(proposal)
+    train(bench, CLASSIFIER, optimizer_state_hash="5" * 64, **method)
+    bench.coordinator.propose_release()
+    bench.run_once()
+    assert decisions(bench) == [(1, "approve"), (2, "reject")]
+    assert "no optimiser state" in bench.coordinator.votes[-1][2]["reason"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aggregation_method": "FedAdam"},
+        {"aggregation_method": "FedAdam", "optimizer_state_hash": "6" * 64},
+        {"aggregation_method": "FedYogi", "optimizer_state_hash": "5" * 64},
+    ],
+    ids=["forgets the state", "another state", "another method's state"],
+)
+def test_no_update_for_a_round_with_another_optimizer_state(bench: Bench, changes: dict[str, Any]) -> None:
+    train(bench, CLASSIFIER, aggregation_method="FedAdam")
+    proposal = bench.coordinator.propose_release(optimizer_state_hash="5" * 64)
+    bench.run_once()
+    bench.coordinator.seal_proposal(proposal)
+    config = bench.coordinator.start_round(CLASSIFIER, **changes)
+    with pytest.raises(CheckFailed, match="optimiser"):
+        bench.run_once()
+    assert (config.round_id, ORG) not in bench.coordinator.submitted
 
 
 @pytest.mark.parametrize(("parent", "votes"), [({}, ["approve"]), ({"parent_model_hash": "0" * 64}, ["reject"])])

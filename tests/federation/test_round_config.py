@@ -23,6 +23,7 @@ CONFIG = RoundConfig(
     aggregation_method="FedProx",
     aggregation_params={"lambda_ppm": 10_000},
     weighting="capped",
+    optimizer_state_hash="5" * 64,
     protection="plain",
     frac_bits=24,
     max_abs=8,
@@ -54,6 +55,8 @@ def test_a_model_without_a_schema_has_none() -> None:
     ("field", "value"),
     [
         ("aggregation_params", {"lambda_ppm": 10_001}),
+        ("weighting", "equal"),
+        ("optimizer_state_hash", None),
         ("participants", ("org-alpha",)),
         ("privacy", {"mechanism": "gaussian"}),
         ("local", replace(CONFIG.local, epochs=2)),

@@ -88,6 +88,19 @@ def test_the_normaliser_is_averaged_exactly_and_named_by_the_classifier(
     assert config_of(classifier).local.normaliser_hash == released.model_hash
 
 
+@pytest.mark.parametrize(("following", "state"), [("FedAvg", "5" * 64), ("FedProx", None)])
+def test_an_optimizer_goes_on_after_a_round_of_its_own_method_only(
+    pair: SimulatedFederation, clock: ManualClock, following: str, state: str | None
+) -> None:
+    first = rounds.start_round(actor="operator", model_name=CLASSIFIER, aggregation_method="FedAvg", clock=clock)
+    assert config_of(first).optimizer_state_hash is None
+    pair.submit_all(first, constant_delta(shapes_of(CLASSIFIER), 7))
+    pair.settle()
+    ModelVersion.objects.filter(training_round=first).update(optimizer_state_digest="5" * 64)
+    second = rounds.start_round(actor="operator", model_name=CLASSIFIER, aggregation_method=following, clock=clock)
+    assert config_of(second).optimizer_state_hash == state
+
+
 def test_choices_overrule_settings(pair: SimulatedFederation, clock: ManualClock) -> None:
     started = rounds.start_round(
         actor="operator",

@@ -9,6 +9,7 @@ import ledger.selectors
 from federation import selectors
 from federation.models import ModelVersion, TrainingRound
 from federation.services import rounds
+from flxdr.core import canonical
 from flxdr.core.clock import ManualClock
 from flxdr.platform.storage.blobs import blobs
 from ledger.chain.block import parse_header, submission_leaf
@@ -55,6 +56,8 @@ def test_the_block_is_sealed_by_the_coordinator_alone(federation: SimulatedFeder
     assert header.provenance.training_orgs == ("org-alpha", "org-beta")
     assert header.provenance.samples_total == 4096
     assert header.provenance.aggregation_params == {"lambda_ppm": 10_000}
+    assert (header.provenance.weighting, header.provenance.optimizer_state_hash) == ("samples", None)
+    assert header.provenance.config_hash == canonical.digest(bytes(completed.config))
     assert header.provenance.metrics_ppm == {"accuracy": 920_000, "loss": 450_000}
 
 
