@@ -45,3 +45,10 @@ class TooFewFlows(Invalid):
 
     code = "too_few_flows"
     title = "Too few flow records"
+
+
+class NotCanonicalState(Malformed):
+    """Bytes that are no state file of the server optimiser in question, or a state that is not finite."""
+
+    code = "not_canonical_state"
+    title = "Not a canonical state file"
