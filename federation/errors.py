@@ -85,6 +85,13 @@ class IncompatibleProtection(Conflict):
     title = "Protection and aggregation do not go together"
 
 
+class IncompatibleAggregation(Conflict):
+    """A way of aggregating that the model's meaning does not stand."""
+
+    code = "incompatible_aggregation"
+    title = "The model cannot be aggregated in this way"
+
+
 class PrivacyRequired(Conflict):
     """The coordinator requires a privacy mechanism and none is declared."""
 

@@ -18,6 +18,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 from django.core.checks import Warning as CheckWarning
 
+from federation.aggregation import registry
+from federation.aggregation.errors import MethodInvalid
 from flxdr.core.errors import Misconfigured
 from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.env import Env
@@ -103,6 +105,20 @@ def check_coordinator_key(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
         check_public_half(PrivateKey(Algorithm.ML_DSA_65, env.pqc_sk_b64), env.pqc_pk_b64)
     except Misconfigured as error:
         return [Error(error.detail, hint=f"Expected: {error.expected}. {error.action or ''}".strip(), id="flxdr.E014")]
+    return []
+
+
+@register()
+def check_aggregation(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """`FL_AGGREGATION_PARAMS` must fit the method that is set."""
+    env: Env = settings.FLXDR
+    params: dict[str, int | str] = dict(env.aggregation_params or {})
+    if env.aggregation_method == registry.ROBUST:
+        params[registry.ROBUST_METHOD] = env.aggregation_robust_method
+    try:
+        registry.build(env.aggregation_method, params)
+    except MethodInvalid as error:
+        return [Error(f"FL_AGGREGATION_PARAMS: {error.detail}.", hint=f"Expected: {error.expected}.", id="flxdr.E015")]
     return []
 
 

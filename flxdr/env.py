@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from federation.aggregation.registry import METHODS, ROBUST_METHODS
 from flxdr.core.keys import SEED_BYTES
 from flxdr.platform.configuration import (
     InvalidEnvironment,
@@ -20,6 +21,7 @@ from flxdr.platform.configuration import (
     choice,
     fraction,
     integer,
+    integers,
     matching,
     path,
     read,
@@ -124,29 +126,28 @@ class Env:
 
     aggregation_method: str = variable(
         "FL_AGGREGATION_METHOD",
-        choice("FedAvg", "FedProx", "RobustAggregator"),
+        choice(*METHODS),
         "FedProx",
         "aggregation of a round that names none",
         group=AGGREGATION,
     )
     aggregation_robust_method: str = variable(
         "FL_AGGREGATION_ROBUST_METHOD",
-        choice(
-            "median",
-            "trimmed_mean",
-            "krum",
-            "multi_krum",
-            "norm_bounding",
-            "centered_clipping",
-            "geometric_median",
-            "bulyan",
-        ),
+        choice(*ROBUST_METHODS),
         "trimmed_mean",
         "what `RobustAggregator` runs",
         group=AGGREGATION,
     )
     proximal_parameter: float = variable(
         "FL_PROXIMAL_PARAMETER", real(at_least=0, at_most=1), "0.01", "lambda of FedProx", group=AGGREGATION
+    )
+    aggregation_params: Mapping[str, int] | None = variable(
+        "FL_AGGREGATION_PARAMS",
+        integers(),
+        "",
+        "parameters of the method that is set above, such as `byzantine=2`; other methods keep their own defaults. "
+        "Names and ranges: `round/start` at `/docs`",
+        group=AGGREGATION,
     )
 
     training_rounds: int = variable(

@@ -10,8 +10,12 @@ from django.conf import settings
 
 import privacy.selectors
 from federation import selectors
-from federation.aggregation import registry, weighting
-from federation.errors import PrivacyRequired, RoundParametersInvalid, TooFewOrganizations
+from federation.aggregation import registry
+from federation.aggregation.fedavg import FedAvg
+from federation.aggregation.fedprox import FedProx
+from federation.aggregation.strategy import Strategy
+from federation.aggregation.weighting import WEIGHTINGS
+from federation.errors import IncompatibleAggregation, PrivacyRequired, RoundParametersInvalid, TooFewOrganizations
 from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.round_config import PPM, LocalTraining
@@ -36,27 +40,54 @@ MAX_TIMEOUT = 30 * 86400
 
 @dataclass(frozen=True)
 class Aggregation:
-    """A checked choice of strategy: its parameters with every default written out, and the fewest updates it stands."""
+    """A checked choice of method, its parameters with every default written out, and the weighting."""
 
     method: str
     params: Mapping[str, int | str]
-    minimum: int
+    weighting: str
+    strategy: Strategy
 
 
-def aggregation(model_name: str, method: str | None, params: Mapping[str, Any] | None) -> Aggregation:
-    """The strategy of a round.
+def aggregation(
+    model_name: str, method: str | None, params: Mapping[str, Any] | None, weighting: str | None
+) -> Aggregation:
+    """The strategy of a round: what the caller chose, and beneath it what the settings say of the same method.
 
     Raises:
         MethodInvalid: no such method or parameter.
+        RoundParametersInvalid: no such weighting.
+        IncompatibleAggregation: the model cannot be aggregated in this way.
     """
     if method is None:
-        method = "FedAvg" if model_name == NORMALISER else settings.FLXDR.aggregation_method
-    chosen = dict(params or {})
-    if method == "FedProx":
-        chosen.setdefault("lambda_ppm", ppm(settings.FLXDR.proximal_parameter))
+        method = FedAvg.name if model_name == NORMALISER else settings.FLXDR.aggregation_method
+    chosen = _configured(method, params or {}) | dict(params or {})
+    strategy = registry.build(method, chosen)
+    how = _weighting(model_name, weighting)
+    if model_name == NORMALISER and (method, how) != (FedAvg.name, "samples"):
+        raise IncompatibleAggregation(
+            f"{model_name} pools exact statistics, which {method} with {how} weights would distort",
+            expected=f"aggregation_method {FedAvg.name} and weighting samples",
+            action="Leave both out: they are this model's defaults.",
+        )
+    return Aggregation(method, registry.resolved(method, chosen), how, strategy)
+
+
+def _configured(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings' parameters for a method.
+
+    `FL_AGGREGATION_PARAMS` belongs to the method that is set and to no other, nor to another robust method.
+    """
+    env = settings.FLXDR
+    configured: dict[str, Any] = {}
+    is_set = method == env.aggregation_method
+    if method == FedProx.name:
+        configured["lambda_ppm"] = ppm(env.proximal_parameter)
     elif method == registry.ROBUST:
-        chosen.setdefault(registry.ROBUST_METHOD, settings.FLXDR.aggregation_robust_method)
-    return Aggregation(method, registry.resolved(method, chosen), registry.build(method, chosen).minimum())
+        configured[registry.ROBUST_METHOD] = env.aggregation_robust_method
+        is_set = is_set and params.get(registry.ROBUST_METHOD, env.aggregation_robust_method) == (
+            env.aggregation_robust_method
+        )
+    return configured | dict(env.aggregation_params or {}) if is_set else configured
 
 
 def optimizer_state(parent: ModelVersion | None, chosen: Aggregation) -> str | None:
@@ -69,16 +100,12 @@ def optimizer_state(parent: ModelVersion | None, chosen: Aggregation) -> str | N
     return parent.optimizer_state_digest or None
 
 
-def weighting_of(model_name: str, how: str | None) -> str:
-    """How organisations are weighed: by samples, except that agents' models cap what one organisation can claim.
-
-    Raises:
-        RoundParametersInvalid: no such weighting.
-    """
+def _weighting(model_name: str, how: str | None) -> str:
+    """How organisations are weighed: by samples, except that agents' models cap what one organisation can claim."""
     if how is None:
         return "samples" if model_name in (settings.FLXDR.default_model, NORMALISER) else "capped"
-    if how not in weighting.WEIGHTINGS:
-        raise RoundParametersInvalid(f"weighting {how!r}", expected=" | ".join(weighting.WEIGHTINGS), field="weighting")
+    if how not in WEIGHTINGS:
+        raise RoundParametersInvalid(f"weighting {how!r}", expected=" | ".join(WEIGHTINGS), field="weighting")
     return how
 
 
@@ -150,15 +177,18 @@ def minimum_of(requested: int | None, chosen: Aggregation, participants: Sequenc
     """
     if requested is not None:
         bounded(requested, 1, 2**31 - 1, field="min_orgs_required")
-    needed = max(requested or DEFAULT_MINIMUM, chosen.minimum)
+    minimum = chosen.strategy.minimum()
+    needed = max(requested or DEFAULT_MINIMUM, minimum)
     if len(participants) < needed:
+        stands = len(participants) >= minimum
         raise TooFewOrganizations(
-            f"{len(participants)} organizations would take part and {needed} are needed",
+            f"{len(participants)} organizations would take part and {needed} are needed"
+            + ("" if stands else f" ({minimum} for {chosen.strategy.name})"),
             expected=f"at least {needed} active organizations whose keys, if they have any, are admitted to the chain",
-            action="Lower min_orgs_required, choose another aggregation method, or wait for more organizations.",
+            action="Lower min_orgs_required, or wait for more organizations." if stands else chosen.strategy.instead,
             participants=[organization.org_id for organization in participants],
             required=needed,
-            aggregation_minimum=chosen.minimum,
+            aggregation_minimum=minimum,
         )
     return needed
 

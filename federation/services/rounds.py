@@ -57,15 +57,15 @@ def start_round(
         timeout: seconds until the collection ends.
 
     Raises:
-        ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, IncompatibleProtection, PrivacyRequired,
-        RoundParametersInvalid, MethodInvalid, BudgetExhausted
+        ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, IncompatibleAggregation,
+        IncompatibleProtection, PrivacyRequired, RoundParametersInvalid, MethodInvalid, BudgetExhausted
     """
     model_name = model_name or settings.FLXDR.default_model
     model_versions.require_known(model_name)
     seconds = round_setup.bounded(
         settings.FLXDR.federation_timeout if timeout is None else timeout, 1, round_setup.MAX_TIMEOUT, field="timeout"
     )
-    chosen = round_setup.aggregation(model_name, aggregation_method, aggregation_params)
+    chosen = round_setup.aggregation(model_name, aggregation_method, aggregation_params, weighting)
     with transaction.atomic():
         number = _next_number(model_name, round_number)
         organizations = selectors.eligible_organizations()
@@ -83,7 +83,7 @@ def start_round(
             parent_version=parent.version if parent else 0,
             aggregation_method=chosen.method,
             aggregation_params=chosen.params,
-            weighting=round_setup.weighting_of(model_name, weighting),
+            weighting=chosen.weighting,
             optimizer_state_hash=round_setup.optimizer_state(parent, chosen),
             protection=round_setup.protection_of(protection, chosen, len(organizations)),
             frac_bits=FRAC_BITS,

@@ -243,6 +243,21 @@ def words(pattern: str, allowed: str) -> Parser:
     return Parser(read_words, allowed)
 
 
+def integers() -> Parser:
+    """Named integers, `name=value` separated by commas; each name once."""
+
+    def read_integers(value: str) -> dict[str, int]:
+        named: dict[str, int] = {}
+        for item in value.split(","):
+            found = re.fullmatch(r"\s*([a-z][a-z0-9_]*)\s*=\s*([+-]?\d{1,18})\s*", item, re.ASCII)
+            if found is None or found[1] in named:
+                raise ValueError(value)
+            named[found[1]] = int(found[2])
+        return named
+
+    return Parser(read_integers, "`name=integer`, separated by commas, each name once")
+
+
 def _quoted_list(value: str) -> list[str]:
     try:
         items = ast.literal_eval(value)

@@ -9,7 +9,7 @@ from federation.services import rounds
 from flxdr.core.clock import ManualClock
 from tests.support.federation import SimulatedFederation, constant_delta, shapes_of
 
-MODEL = "edge-normaliser"
+MODEL = "edge-classifier"
 SHAPES = shapes_of(MODEL)
 NAMES = ("org-a", "org-b", "org-c", "org-d", "org-e")
 

@@ -8,7 +8,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from federation.aggregation.errors import MethodInvalid
+from federation.aggregation.registry import ROBUST_METHODS, resolved
 from federation.errors import (
+    IncompatibleAggregation,
     ModelMissing,
     PrivacyRequired,
     RoundOpen,
@@ -125,6 +127,79 @@ def test_the_robust_method_comes_from_the_settings(
     started = rounds.start_round(actor="operator", aggregation_method="RobustAggregator", clock=clock)
     assert config_of(started).aggregation_params["robust_method"] == "median"
     assert started.min_orgs >= 2
+
+
+def test_parameters_of_the_set_method_come_from_the_settings(
+    pair: SimulatedFederation, clock: ManualClock, env: Any
+) -> None:
+    env(aggregation_params={"lambda_ppm": 70_000})
+    config = config_of(rounds.start_round(actor="operator", clock=clock))
+    assert dict(config.aggregation_params) == {"lambda_ppm": 70_000}
+    other = rounds.start_round(actor="operator", model_name=CLASSIFIER, aggregation_method="FedAvg", clock=clock)
+    assert dict(config_of(other).aggregation_params) == {}
+
+
+@pytest.mark.parametrize(
+    ("params", "trim"),
+    [
+        ({}, 300_000),
+        ({"trim_ppm": 1}, 1),
+        ({"robust_method": "trimmed_mean"}, 300_000),
+        ({"robust_method": "median"}, 0),
+    ],
+)
+def test_parameters_of_the_set_robust_method(
+    federation: SimulatedFederation, clock: ManualClock, env: Any, params: dict[str, Any], trim: int
+) -> None:
+    federation.enrol("org-a", "org-b", "org-c", algorithm=None)
+    env(aggregation_method="RobustAggregator", aggregation_params={"trim_ppm": 300_000})
+    started = rounds.start_round(actor="operator", aggregation_params=params, clock=clock)
+    assert config_of(started).aggregation_params.get("trim_ppm", 0) == trim
+
+
+def test_a_method_that_is_not_set_keeps_its_own_defaults(
+    federation: SimulatedFederation, clock: ManualClock, env: Any
+) -> None:
+    federation.enrol("org-a", "org-b", "org-c", algorithm=None)
+    env(aggregation_method="FedAvg", aggregation_robust_method="trimmed_mean")
+    started = rounds.start_round(actor="operator", aggregation_method="RobustAggregator", clock=clock)
+    assert config_of(started).aggregation_params == resolved("RobustAggregator", {"robust_method": "trimmed_mean"})
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"aggregation_method": "FedProx"},
+        {"aggregation_method": "RobustAggregator"},
+        {"weighting": "equal"},
+        {"weighting": "capped", "aggregation_method": "FedAvg"},
+    ],
+)
+def test_exact_statistics_are_only_averaged_by_samples(
+    federation: SimulatedFederation, clock: ManualClock, stored: Stored, parameters: dict[str, Any]
+) -> None:
+    federation.enrol("org-a", "org-b", "org-c", algorithm=None)
+    before = stored.count()
+    with pytest.raises(IncompatibleAggregation) as caught:
+        rounds.start_round(actor="operator", model_name="edge-normaliser", clock=clock, **parameters)
+    assert caught.value.expected == "aggregation_method FedAvg and weighting samples"
+    assert stored.count() == before
+
+
+@pytest.mark.parametrize("robust", sorted(ROBUST_METHODS))
+def test_too_few_for_a_method_says_what_to_choose_instead(
+    pair: SimulatedFederation, clock: ManualClock, robust: str
+) -> None:
+    chosen = {"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": robust}}
+    with pytest.raises(TooFewOrganizations) as caught:
+        rounds.start_round(actor="operator", clock=clock, **chosen)
+    assert f"for {robust})" in caught.value.detail
+    assert caught.value.action == ROBUST_METHODS[robust].instead
+
+
+def test_too_few_for_the_caller_alone_is_said_so(pair: SimulatedFederation, clock: ManualClock) -> None:
+    with pytest.raises(TooFewOrganizations, match="Lower min_orgs_required"):
+        rounds.start_round(actor="operator", min_orgs=3, clock=clock)
 
 
 def test_who_takes_part(federation: SimulatedFederation, clock: ManualClock) -> None:

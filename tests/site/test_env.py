@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from federation.aggregation.registry import ROBUST_METHODS
+from federation.aggregation.registry import METHODS, ROBUST_METHODS
 from flxdr.core.keys import PrivateKey
 from flxdr.env import BASE_DIR, Env, ensure_state_folders, load
 from flxdr.management.commands.settings_doc import TARGET, settings_document
@@ -58,11 +58,38 @@ def test_guides_values_are_the_defaults(name: str) -> None:
     assert getattr(load({}), attribute) == value
 
 
-def test_every_robust_method_can_be_the_default() -> None:
-    allowed = variables_of(Env)["aggregation_robust_method"].parser.allowed
-    assert allowed == " | ".join(ROBUST_METHODS)
+def test_every_aggregation_can_be_the_default() -> None:
+    for method in METHODS:
+        assert load({"FL_AGGREGATION_METHOD": method}).aggregation_method == method
     for name in ROBUST_METHODS:
         assert load({"FL_AGGREGATION_ROBUST_METHOD": name}).aggregation_robust_method == name
+
+
+def test_aggregation_parameters_are_named_integers() -> None:
+    assert load({"FL_AGGREGATION_PARAMS": "byzantine=2, keep=+3"}).aggregation_params == {"byzantine": 2, "keep": 3}
+    assert load({}).aggregation_params is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "byzantine",
+        "byzantine=",
+        "=2",
+        "byzantine=2.0",
+        "byzantine=1e3",
+        "byzantine=two",
+        "byzantine=\u0662",
+        "byzantine=" + "9" * 19,
+        "byzantine 2",
+        "byzantine=2,",
+        "byzantine=2,byzantine=2",
+        "Byzantine=2",
+    ],
+)
+def test_other_spellings_of_aggregation_parameters_are_refused(value: str) -> None:
+    with pytest.raises(InvalidEnvironment, match="`name=integer`, separated by commas"):
+        load({"FL_AGGREGATION_PARAMS": value})
 
 
 def test_every_variable_is_read_by_one_attribute() -> None:
@@ -123,6 +150,7 @@ BAD = {
     "FL_AGGREGATION_METHOD": "fedavg",
     "FL_AGGREGATION_ROBUST_METHOD": "mean",
     "FL_PROXIMAL_PARAMETER": "2",
+    "FL_AGGREGATION_PARAMS": "byzantine",
     "FL_TRAINING_ROUNDS": "0",
     "FL_BATCH_SIZE": "3.5",
     "FL_LEARNING_RATE": "fast",
