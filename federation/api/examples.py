@@ -6,6 +6,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
 
+from federation.aggregation.krum import Krum
+
 _STARTED = "2026-01-15T10:30:00Z"
 _ROUND = "round-1-abc123"
 _NAMED = {"org_name": "Alpha Security Center", "key_status": "proven", "registered_at": _STARTED}
@@ -55,6 +57,46 @@ ORGANIZATIONS = [
 
 ROUND_START = [
     _request("round", {"round_number": 1, "aggregation_method": "FedProx", "min_orgs_required": 2}),
+    _request(
+        "robust against two hostile organizations",
+        {
+            "model": "edge-classifier",
+            "aggregation_method": "RobustAggregator",
+            "aggregation_params": {"robust_method": "multi_krum", "byzantine": 2, "keep": 3},
+        },
+    ),
+    _request(
+        "a method's own parameter", {"aggregation_method": "FedProx", "aggregation_params": {"lambda_ppm": 20000}}
+    ),
+    _response(
+        "too few for the method",
+        {
+            "type": "urn:flxdr:error:too_few_organizations",
+            "title": "Too few organizations",
+            "status": 409,
+            "code": "too_few_organizations",
+            "detail": "3 organizations would take part and 5 are needed (5 for krum)",
+            "expected": "at least 5 active organizations whose keys, if they have any, are admitted to the chain",
+            "action": Krum.instead,
+            "participants": ["org-alpha", "org-beta", "org-gamma"],
+            "required": 5,
+            "aggregation_minimum": 5,
+        },
+        code="409",
+    ),
+    _response(
+        "a parameter out of range",
+        {
+            "type": "urn:flxdr:error:invalid_aggregation",
+            "title": "Invalid aggregation method or parameter",
+            "status": 422,
+            "code": "invalid_aggregation",
+            "detail": "lambda_ppm is -1",
+            "expected": "an integer from 0 to 1000000: pull towards the previous model, in millionths",
+            "parameter": "lambda_ppm",
+        },
+        code="422",
+    ),
     _response(
         "started",
         {
@@ -132,4 +174,15 @@ FEDERATION_STATUS = [
     )
 ]
 
-CAMPAIGN_START = [_request("ten rounds", {"model": "edge-classifier", "rounds": 10, "aggregation_method": "FedAvg"})]
+CAMPAIGN_START = [
+    _request("ten rounds", {"model": "edge-classifier", "rounds": 10, "aggregation_method": "FedAvg"}),
+    _request(
+        "ten robust rounds",
+        {
+            "model": "edge-classifier",
+            "rounds": 10,
+            "aggregation_method": "RobustAggregator",
+            "aggregation_params": {"robust_method": "trimmed_mean", "trim_ppm": 200000},
+        },
+    ),
+]

@@ -8,6 +8,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from federation.api import aggregation_methods
+
 
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not have, naming them, instead of ignoring them."""
@@ -81,15 +83,13 @@ class _RoundParameters(StrictSerializer):
     """What a round, or every round of a campaign, may fix beside the settings' defaults."""
 
     model = TextField(required=False, max_length=64, help_text="default: FL_DEFAULT_MODEL")
-    aggregation_method = TextField(
-        required=False, max_length=64, help_text="FedAvg, FedProx or RobustAggregator; default: FL_AGGREGATION_METHOD"
-    )
+    aggregation_method = TextField(required=False, max_length=64, help_text=aggregation_methods.METHOD_HELP)
     aggregation_params = serializers.DictField(
-        required=False, help_text="the method's parameters, e.g. lambda_ppm or robust_method"
+        child=aggregation_methods.ParameterField(), required=False, help_text=aggregation_methods.PARAMS_HELP
     )
     min_orgs_required = WholeNumberField(required=False, min_value=1, max_value=100_000)
     protection = TextField(required=False, max_length=16, help_text="default: FL_PROTECTION")
-    weighting = TextField(required=False, max_length=16, help_text="samples, equal or capped")
+    weighting = TextField(required=False, max_length=16, help_text=aggregation_methods.WEIGHTING_HELP)
     local = serializers.DictField(required=False, help_text="local training: epochs, batch_size, learning_rate, ...")
     timeout = WholeNumberField(
         required=False, min_value=1, max_value=30 * 86_400, help_text="seconds; default: FL_FEDERATION_TIMEOUT"

@@ -30,7 +30,8 @@ class CampaignStartViewSet(FederationViewSet):
     @extend_schema(
         operation_id="start_campaign",
         summary="Start a campaign",
-        description="Runs rounds of one model with the same parameters; stops at the first that fails.",
+        description="Runs rounds of one model with the same parameters; stops at the first that fails. Aggregation "
+        "methods and their parameters: see `round/start`.",
         tags=["operation"],
         request=CampaignStartRequest,
         responses={200: CampaignAnswer},

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from federation import selectors
 from federation.api import examples
+from federation.api.aggregation_methods import method_table
 from federation.api.long_poll import place_to_wait, poll
 from federation.api.parsers import received_document
 from federation.api.requests import RoundStartRequest
@@ -44,10 +45,12 @@ class RoundStartViewSet(FederationViewSet):
         operation_id="start_round",
         summary="Start a training round",
         description="Fixes everything about the round in one canonical document, `config`; its hash is what every "
-        "message of the round is bound to. Parameters that are left out come from the settings.",
+        "message of the round is bound to. Parameters that are left out come from the settings.\n\n"
+        "The method has to stand the number of organizations that would take part, else the round is refused with "
+        f"what to choose instead:\n\n{method_table()}",
         tags=["federation"],
         request=RoundStartRequest,
-        responses={200: RoundStartedAnswer},
+        responses={200: RoundStartedAnswer, 409: ProblemSerializer, 422: ProblemSerializer},
         examples=examples.ROUND_START,
     )
     def start(self, request: Request) -> Response:
