@@ -12,9 +12,11 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
-from federation.aggregation.registry import METHODS
+from federation.aggregation import registry
 from federation.models import Campaign, Participant, TrainingRound
 from federation.services import campaigns, rounds
+from federation.services.round_setup import aggregation_choice
+from flxdr.platform.configuration import integers
 from models_ml.registry import MODELS
 
 if TYPE_CHECKING:  # generic in Django's stubs only
@@ -30,7 +32,40 @@ def _model_choices() -> list[tuple[str, str]]:
 
 
 def _method_choices() -> list[tuple[str, str]]:
-    return [("", f"as set ({settings.FLXDR.aggregation_method})"), *((name, name) for name in METHODS)]
+    return [("", f"as set ({settings.FLXDR.aggregation_method})"), *((name, name) for name in registry.METHODS)]
+
+
+def _robust_choices() -> list[tuple[str, str]]:
+    as_set = f"as set ({settings.FLXDR.aggregation_robust_method})"
+    return [("", as_set), *((name, name) for name in registry.ROBUST_METHODS)]
+
+
+def _params_help() -> str:
+    """Which method takes which parameters."""
+    taken = [
+        f"{choice[registry.ROBUST_METHOD] or choice['method']}: {', '.join(map(_shown, choice['parameters']))}"
+        for choice in registry.describe()
+        if choice["parameters"]
+    ]
+    return f"name=integer, separated by commas. {'; '.join(taken)}."
+
+
+def _shown(parameter: dict[str, Any]) -> str:
+    return f"{parameter['name']} ({parameter['lowest']} to {parameter['highest']}, default {parameter['default']})"
+
+
+class AggregationParamsField(forms.CharField):
+    """Named integers as `FL_AGGREGATION_PARAMS` spells them."""
+
+    parser = integers()
+
+    def clean(self, value: Any) -> dict[str, int]:
+        text = super().clean(value)
+        try:
+            named: dict[str, int] = self.parser.read(text) if text else {}
+        except ValueError:
+            raise forms.ValidationError(f"Allowed: {self.parser.allowed}.", code="invalid") from None
+        return named
 
 
 class StartForm(ServiceForm):
@@ -38,6 +73,8 @@ class StartForm(ServiceForm):
 
     model_name = forms.ChoiceField(label="model", choices=_model_choices)
     aggregation_method = forms.ChoiceField(choices=_method_choices, required=False)
+    robust_method = forms.ChoiceField(choices=_robust_choices, required=False, help_text=f"what {registry.ROBUST} runs")
+    aggregation_params = AggregationParamsField(required=False, help_text=_params_help())
     min_orgs = forms.IntegerField(label="organisations needed", min_value=1, required=False)
     timeout = forms.IntegerField(label="seconds to submit", min_value=1, required=False)
 
@@ -57,8 +94,11 @@ class StartCampaignForm(StartForm):
 
 
 def _chosen(values: dict[str, Any]) -> dict[str, Any]:
-    """What the operator filled in; the rest is left to the settings."""
-    return {name: value for name, value in values.items() if value not in ("", None)}
+    """What the operator filled in, as arguments of the services; the rest is left to the settings."""
+    rest = dict(values)
+    method, robust, params = (rest.pop(name) for name in ("aggregation_method", "robust_method", "aggregation_params"))
+    filled = {name: value for name, value in rest.items() if value not in ("", None)}
+    return filled | aggregation_choice(method, robust, params)
 
 
 class ParticipantInline(_TabularInline):

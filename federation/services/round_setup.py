@@ -72,6 +72,14 @@ def aggregation(
     return Aggregation(method, registry.resolved(method, chosen), how, strategy)
 
 
+def aggregation_choice(
+    method: str | None, robust_method: str | None, params: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """The arguments of `start_round` for a choice that people make in three fields; the empty ones are left out."""
+    chosen: dict[str, Any] = {**(params or {}), **({registry.ROBUST_METHOD: robust_method} if robust_method else {})}
+    return ({"aggregation_method": method} if method else {}) | ({"aggregation_params": chosen} if chosen else {})
+
+
 def _configured(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The settings' parameters for a method.
 

@@ -13,7 +13,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from federation.aggregation import registry
 from federation.models import Campaign, EnrolmentToken, Organization, TrainingRound
+from federation.round_config import RoundConfig
 from federation.services import campaigns, enrolment, rounds
 from flxdr.core.clock import SystemClock
 from flxdr.platform.models import AuditEvent
@@ -134,6 +136,44 @@ def test_a_round_is_started_and_aborted(operator: Client, federation: SimulatedF
     act(operator, "traininground", "abort", started.pk)
     started.refresh_from_db()
     assert (started.status, started.failure_code) == ("failed", "aborted")
+
+
+@pytest.mark.parametrize("model", ["traininground", "campaign"])
+def test_the_aggregation_is_chosen(operator: Client, federation: SimulatedFederation, model: str) -> None:
+    federation.enrol(*"abcde", algorithm=None)
+    choice = {"aggregation_method": "RobustAggregator", "robust_method": "krum", "aggregation_params": "byzantine=1"}
+    operator.post(url(model, "add"), {"model_name": "edge-classifier", **choice}, follow=True)
+    config = RoundConfig.decode(bytes(TrainingRound.objects.get().config))
+    assert config.aggregation_method == "RobustAggregator"
+    assert config.aggregation_params == {"robust_method": "krum", "byzantine": 1}
+
+
+@pytest.mark.parametrize("model", ["traininground", "campaign"])
+def test_the_form_tells_of_every_method_and_parameter(operator: Client, model: str) -> None:
+    page = text(operator.get(url(model, "add")))
+    for choice in registry.describe():
+        assert f'<option value="{choice["robust_method"] or choice["method"]}">' in page
+        for parameter in choice["parameters"]:
+            assert f"{parameter['name']} ({parameter['lowest']} to {parameter['highest']}" in page
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"aggregation_params": "lambda_ppm"}, "Allowed: `name=integer`"),
+        ({"aggregation_method": "FedAvg", "robust_method": "krum"}, "FedAvg takes no parameter"),
+        ({"aggregation_method": "RobustAggregator", "robust_method": "bulyan"}, "choose multi_krum (from 5 updates)"),
+    ],
+)
+@pytest.mark.parametrize("model", ["traininground", "campaign"])
+def test_an_impossible_aggregation_is_refused(
+    operator: Client, federation: SimulatedFederation, model: str, choice: dict[str, str], message: str
+) -> None:
+    federation.enrol("org-a", "org-b", algorithm=None)
+    page = operator.post(url(model, "add"), {"model_name": "edge-classifier", **choice}, follow=True)
+    assert message in text(page)
+    assert not TrainingRound.objects.exists()
+    assert not Campaign.objects.exists()
 
 
 def test_an_impossible_round_is_refused_with_its_reason(operator: Client) -> None:

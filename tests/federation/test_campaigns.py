@@ -170,6 +170,33 @@ class TestTrainCommand:
         with pytest.raises(CommandError):
             call_command("train", **arguments)
 
+    def test_it_chooses_the_aggregation(self, pair: SimulatedFederation) -> None:
+        pair.enrol("org-gamma")
+        choice = ["--aggregation-method", "RobustAggregator", "--robust-method", "trimmed_mean"]
+        choice += ["--aggregation-params", "trim_ppm=300000"]
+        call_command(Command(pause=lambda _: complete_round(pair)), "--rounds", "1", *choice)
+        config = RoundConfig.decode(bytes(TrainingRound.objects.get().config))
+        assert config.aggregation_method == "RobustAggregator"
+        assert config.aggregation_params == {"robust_method": "trimmed_mean", "trim_ppm": 300_000}
+
+    @pytest.mark.parametrize(
+        ("choice", "message"),
+        [
+            (["--aggregation-method", "FedMagic"], "invalid choice: 'FedMagic'"),
+            (["--robust-method", "mode"], "invalid choice: 'mode'"),
+            (["--aggregation-params", "lambda_ppm"], "Allowed: `name=integer`"),
+            (["--aggregation-params", "byzantine=1"], "FedProx takes no parameter 'byzantine'"),
+            (["--robust-method", "krum"], "FedProx takes no parameter 'robust_method'"),
+            (["--aggregation-method", "RobustAggregator", "--robust-method", "krum"], "choose median or trimmed_mean"),
+        ],
+    )
+    def test_an_impossible_choice_fails_the_command(
+        self, pair: SimulatedFederation, choice: list[str], message: str
+    ) -> None:
+        with pytest.raises(CommandError, match=message):
+            call_command("train", *choice)
+        assert not Campaign.objects.exists()
+
     def test_leaving_it_does_not_stop_the_campaign(self, pair: SimulatedFederation) -> None:
         def interrupt(_: float) -> None:
             raise KeyboardInterrupt

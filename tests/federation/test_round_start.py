@@ -190,7 +190,10 @@ def test_exact_statistics_are_only_averaged_by_samples(
 def test_too_few_for_a_method_says_what_to_choose_instead(
     pair: SimulatedFederation, clock: ManualClock, robust: str
 ) -> None:
-    chosen = {"aggregation_method": "RobustAggregator", "aggregation_params": {"robust_method": robust}}
+    chosen: dict[str, Any] = {
+        "aggregation_method": "RobustAggregator",
+        "aggregation_params": {"robust_method": robust},
+    }
     with pytest.raises(TooFewOrganizations) as caught:
         rounds.start_round(actor="operator", clock=clock, **chosen)
     assert f"for {robust})" in caught.value.detail

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,9 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from federation import selectors
+from federation.aggregation.registry import METHODS, ROBUST_METHODS
 from federation.services import campaigns
+from federation.services.round_setup import aggregation_choice
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
+from flxdr.platform.configuration import integers
 
 LOOK_EVERY = 0.5  # seconds
 
@@ -30,11 +34,34 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--model", help="which model to train (FL_DEFAULT_MODEL)")
         parser.add_argument("--rounds", type=int, help="rounds to complete (FL_TRAINING_ROUNDS)")
+        parser.add_argument("--aggregation-method", choices=METHODS, help="(FL_AGGREGATION_METHOD)")
+        parser.add_argument(
+            "--robust-method", choices=tuple(ROBUST_METHODS), help="of RobustAggregator (FL_AGGREGATION_ROBUST_METHOD)"
+        )
+        parser.add_argument(
+            "--aggregation-params",
+            type=_named_integers,
+            metavar="NAME=INTEGER,...",
+            help="the method's parameters; their names and ranges are at /docs, under round/start",
+        )
 
-    def handle(self, *, model: str | None, rounds: int | None, **_: Any) -> None:
+    def handle(
+        self,
+        *,
+        model: str | None,
+        rounds: int | None,
+        aggregation_method: str | None,
+        robust_method: str | None,
+        aggregation_params: Mapping[str, int] | None,
+        **_: Any,
+    ) -> None:
         try:
             campaign = campaigns.start_campaign(
-                actor="command:train", model_name=model, rounds=rounds, clock=SystemClock()
+                actor="command:train",
+                model_name=model,
+                rounds=rounds,
+                parameters=aggregation_choice(aggregation_method, robust_method, aggregation_params),
+                clock=SystemClock(),
             )
         except FlxdrError as error:
             raise CommandError(str(error)) from error
@@ -67,6 +94,15 @@ class Command(BaseCommand):
                 if state["status"] != "running":
                     return state
                 self._pause(LOOK_EVERY)
+
+
+def _named_integers(text: str) -> dict[str, int]:
+    parser = integers()
+    try:
+        named: dict[str, int] = parser.read(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not allowed. Allowed: {parser.allowed}.") from None
+    return named
 
 
 def _description(state: dict[str, Any]) -> str:
