@@ -37,6 +37,7 @@ class OrganizationAdmin(OperatedAdmin):
         "accepted_count",
         "left_out_count",
         "missed_count",
+        "rejected_count",
     )
     list_filter = ("status", "key_status")
     search_fields = ("org_id", "name")

@@ -10,6 +10,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name="organization",
+            name="rejected_count",
+            field=models.PositiveIntegerField(default=0, help_text="updates refused for what they held"),
+        ),
+        migrations.AddField(
             model_name="modelversion",
             name="optimizer_state_digest",
             field=models.CharField(

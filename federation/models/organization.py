@@ -37,6 +37,7 @@ class Organization(models.Model):
     accepted_count = models.PositiveIntegerField(default=0)
     left_out_count = models.PositiveIntegerField(default=0)
     missed_count = models.PositiveIntegerField(default=0)
+    rejected_count = models.PositiveIntegerField(default=0, help_text="updates refused for what they held")
 
     class Meta:
         ordering = ("org_id",)

@@ -1,4 +1,4 @@
-"""What an organisation's record shows of its rounds: taken, left out, missed."""
+"""What an organisation's record shows of its rounds: taken, left out, missed, refused."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def note_accepted(organization_ids: Sequence[int]) -> None:
 def note_left_out(organization_ids: Sequence[int]) -> None:
     """Count an update that the aggregation left out."""
     _count("left_out_count", organization_ids)
+
+
+def note_rejected(organization_id: int) -> None:
+    """Count an update that was refused for what it held."""
+    _count("rejected_count", [organization_id])
 
 
 def _count(field: str, organization_ids: Sequence[int]) -> None:

@@ -18,10 +18,12 @@ from federation.errors import (
 from federation.models import Organization, Participant, Submission, TrainingRound
 from federation.protection import registry as protections
 from federation.round_config import RoundConfig
-from federation.services import model_versions, rounds, submission_checks, update_values
+from federation.services import model_versions, reputation, rounds, submission_checks, update_values
 from federation.services.received import ReceivedUpdate
 from flxdr.core.clock import Clock
+from flxdr.core.errors import FlxdrError
 from flxdr.platform.audit import record_event
+from flxdr.platform.errors import BlobDamaged, BlobMissing
 from flxdr.platform.storage.blobs import blobs
 from models_ml import codec
 from models_ml.codec import Int32, ModelSchema
@@ -33,7 +35,7 @@ def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tup
     """Check an update and take it into its round; the last one ends the collection.
 
     The same bytes again give the same submission, even after the round went on. Nothing of a refused submission is
-    stored.
+    stored; one that is refused for what it holds is counted for its organisation.
 
     Args:
         principal_org: the organisation that the caller proved to be.
@@ -61,6 +63,21 @@ def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tup
     _require_open(training_round, clock)
 
     config = RoundConfig.decode(bytes(training_round.config))
+    try:
+        submission, delta, norm = _checked(organization, training_round, config, received)
+    except (BlobMissing, BlobDamaged):
+        raise  # the parent's file: no fault of the organisation
+    except FlxdrError:
+        with transaction.atomic():
+            reputation.note_rejected(organization.pk)
+        raise
+    return _store(submission=submission, delta=delta, norm=norm, body=received.body, config=config, clock=clock)
+
+
+def _checked(
+    organization: Organization, training_round: TrainingRound, config: RoundConfig, received: ReceivedUpdate
+) -> tuple[Submission, Delta, float]:
+    """The submission as it would be stored, its delta to the parent and the delta's norm."""
     keyed = organization.key_status == Organization.KeyStatus.PROVEN
     signed = submission_checks.check_statement(received, config, training_round.config_hash, keyed=keyed)
     submission = Submission(
@@ -77,8 +94,7 @@ def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tup
         key_id=signed.key_id,
     )
     delta = _delta(received, config)
-    norm = update_values.checked_norm(delta, submission.privacy, config)
-    return _store(submission=submission, delta=delta, norm=norm, body=received.body, config=config, clock=clock)
+    return submission, delta, update_values.checked_norm(delta, submission.privacy, config)
 
 
 def _require_organization(principal_org: str, claimed: str) -> Organization:
