@@ -157,6 +157,40 @@ ROUND_STATUS = [
     )
 ]
 
+PARTICIPANTS = [
+    _response(
+        "one left out",
+        {
+            "round_id": _ROUND,
+            "participants": [
+                {
+                    "org_id": "org-alpha",
+                    "status": "submitted",
+                    "update_norm": 0.412,
+                    "cosine": 0.93,
+                    "distance": 0.151,
+                    "anomaly_score": 0.19,
+                    "left_out_reason": None,
+                    "reputation": {"accepted": 9, "left_out": 0, "missed": 1, "rejected": 0},
+                },
+                {
+                    "org_id": "org-omega",
+                    "status": "left_out",
+                    "update_norm": 41.7,
+                    "cosine": -0.88,
+                    "distance": 42.1,
+                    "anomaly_score": 57.3,
+                    "left_out_reason": "farther from its neighbours than the selected updates",
+                    "reputation": {"accepted": 2, "left_out": 7, "missed": 0, "rejected": 3},
+                },
+            ],
+            "total": 2,
+            "limit": 50,
+            "offset": 0,
+        },
+    )
+]
+
 FEDERATION_STATUS = [
     _response(
         "after five rounds",

@@ -165,6 +165,42 @@ class RoundsAnswer(Answer):
     offset = serializers.IntegerField()
 
 
+class ReputationEntry(Answer):
+    """An organisation's updates over all rounds."""
+
+    accepted = serializers.IntegerField(help_text="went into an aggregate")
+    left_out = serializers.IntegerField(help_text="left out by an aggregation")
+    missed = serializers.IntegerField(help_text="rounds without an update in time")
+    rejected = serializers.IntegerField(help_text="refused for what they held")
+
+
+class ParticipantEntry(Answer):
+    """A participant of a round, and how its update looked beside the others."""
+
+    org_id = serializers.CharField()
+    status = _status("expected", "submitted", "left_out", "missed")
+    update_norm = serializers.FloatField(allow_null=True, help_text="L2 norm of the update, in model units")
+    cosine = serializers.FloatField(allow_null=True, help_text="to the mean of the others' updates")
+    distance = serializers.FloatField(
+        allow_null=True, help_text="median L2 distance to the other updates, in model units"
+    )
+    anomaly_score = serializers.FloatField(
+        allow_null=True, help_text="0 like the others, above 1 suspicious; null before the aggregation"
+    )
+    left_out_reason = serializers.CharField(allow_null=True, help_text="why the aggregation left the update out")
+    reputation = ReputationEntry()
+
+
+class ParticipantsAnswer(Answer):
+    """A page of a round's participants; an organisation's own row for an organisation."""
+
+    round_id = serializers.CharField()
+    participants = ParticipantEntry(many=True)
+    total = serializers.IntegerField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()
+
+
 class OwnSubmissionAnswer(Answer):
     """One's own submission and the proof that the sealed block covers it."""
 

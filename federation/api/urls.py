@@ -12,7 +12,7 @@ from federation.api.views.organizations import (
     OrganizationListViewSet,
     RegistrationViewSet,
 )
-from federation.api.views.rounds import CurrentRoundViewSet, RoundStartViewSet, RoundViewSet
+from federation.api.views.rounds import CurrentRoundViewSet, ParticipantsViewSet, RoundStartViewSet, RoundViewSet
 from federation.api.views.submissions import OwnSubmissionViewSet, SubmissionViewSet
 
 register_converter(IdentifierConverter, "identifier")
@@ -39,6 +39,11 @@ urlpatterns = [
         "federation/round/<identifier:round_id>/submission",
         OwnSubmissionViewSet.as_view({"get": "retrieve"}),
         name="own-submission",
+    ),
+    path(
+        "federation/round/<identifier:round_id>/participants",
+        ParticipantsViewSet.as_view({"get": "page"}),
+        name="round-participants",
     ),
     path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
     path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),

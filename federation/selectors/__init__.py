@@ -1,6 +1,7 @@
 """Reads of the federation; every query is bounded."""
 
 from federation.selectors.organizations import eligible_organizations, organizations_page, signing_keys
+from federation.selectors.participants import participants_page
 from federation.selectors.participation import current_round_for, own_submission
 from federation.selectors.rounds import campaign_detail, round_by_id, round_started, round_status, rounds_page
 from federation.selectors.status import federation_status
@@ -16,6 +17,7 @@ __all__ = [
     "organizations_page",
     "own_submission",
     "parent_version",
+    "participants_page",
     "released_version",
     "round_by_id",
     "round_started",

@@ -52,6 +52,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "federation/status", MEMBERS),
     ("GET", "federation/round/current", ORGANIZATIONS),
     ("GET", "federation/round/{finished}/submission", ORGANIZATIONS | {"outsider": 404}),
+    ("GET", "federation/round/{finished}/participants", MEMBERS | {"outsider": 403}),
     ("GET", "federation/rounds", MEMBERS),
     ("GET", "federation/models", MEMBERS),
     ("GET", "federation/model/{released}", MEMBERS),

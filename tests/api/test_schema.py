@@ -85,6 +85,7 @@ def test_answers_are_what_the_schema_says(schema: dict[str, Any]) -> None:
         ("federation/round/current", "get", alpha.get("federation/round/current")),
         ("federation/round/{round_id}/status", "get", alpha.get(f"federation/round/{round_id}/status")),
         ("federation/round/{round_id}/submission", "get", alpha.get(f"federation/round/{round_id}/submission")),
+        ("federation/round/{round_id}/participants", "get", alpha.get(f"federation/round/{round_id}/participants")),
         (
             "federation/campaign/start",
             "post",

@@ -16,6 +16,7 @@ from federation.api.requests import RoundStartRequest
 from federation.api.responses import (
     CurrentRoundAnswer,
     FederationStatusAnswer,
+    ParticipantsAnswer,
     RoundsAnswer,
     RoundStartedAnswer,
     RoundStatusAnswer,
@@ -99,6 +100,28 @@ class RoundViewSet(FederationViewSet):
     def page(self, request: Request) -> Response:
         bounds = LimitOffset.from_request(request, allowed=("model",))
         return Response(selectors.rounds_page(model=self.model, limit=bounds.limit, offset=bounds.offset))
+
+
+class ParticipantsViewSet(FederationViewSet):
+    """How the participants' updates looked beside each other."""
+
+    permission_classes = (IsOperatorOrOrganization,)
+    parameters = {"page": ("limit", "offset")}
+
+    @extend_schema(
+        operation_id="round_participants",
+        summary="Participants of a round: anomaly scores, who was left out and why, reputation",
+        description="Operators see every participant, an organization its own row. The score informs people; which "
+        "updates an aggregate leaves out is the aggregation method's own decision.",
+        tags=["participation"],
+        parameters=[*LIMIT_OFFSET],
+        responses={200: ParticipantsAnswer},
+        examples=examples.PARTICIPANTS,
+    )
+    def page(self, request: Request, round_id: str) -> Response:
+        bounds = LimitOffset.from_request(request)
+        org_id = principal_of(request).org_id
+        return Response(selectors.participants_page(round_id, org_id=org_id, limit=bounds.limit, offset=bounds.offset))
 
 
 class CurrentRoundViewSet(FederationViewSet):
