@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from federation.models import ModelVersion, Organization, TrainingRound
+from django.db.models import Q
+
+from federation.models import ModelVersion, Organization, Participant, TrainingRound
 
 DISCONNECTED_AFTER = timedelta(minutes=2)
 """Longer than an agent's long poll and the minute to which `last_seen_at` is kept, together."""
@@ -37,6 +39,13 @@ def newest_round() -> TrainingRound | None:
 def organizations_at_a_glance(now: datetime) -> list[OrganizationGlance]:
     """All organisations by name, told apart by when they were last heard of."""
     return [_glance(organization, now) for organization in Organization.objects.order_by("org_id")]
+
+
+def suspects(training_round: TrainingRound, *, at_most: int = 20) -> Sequence[Participant]:
+    """Participants whose update was left out or looks unlike the others', the most conspicuous first."""
+    conspicuous = Q(status=Participant.Status.LEFT_OUT) | Q(anomaly_score__gt=1)
+    rows = training_round.participants.filter(conspicuous).select_related("organization")
+    return list(rows.order_by("-anomaly_score", "organization__org_id")[:at_most])
 
 
 def metrics_by_round(model_name: str, *, newest: int = 50) -> Sequence[RoundMetrics]:

@@ -12,8 +12,14 @@ from django.utils.safestring import SafeString
 import federation.selectors
 import ledger.selectors
 import privacy.selectors
-from federation.models import TrainingRound
-from federation.selectors.overview import OrganizationGlance, metrics_by_round, newest_round, organizations_at_a_glance
+from federation.models import Participant, TrainingRound
+from federation.selectors.overview import (
+    OrganizationGlance,
+    metrics_by_round,
+    newest_round,
+    organizations_at_a_glance,
+    suspects,
+)
 from flxdr.dashboard.charts import Point, line_chart
 from flxdr.platform.audit.selectors import newest_event, recent_events
 from flxdr.platform.models import AuditEvent
@@ -27,12 +33,13 @@ VERIFIED = "chain.verified"
 
 @dataclass(frozen=True)
 class RoundPanel:
-    """The newest round: its row, the API's status of it, and the chart of its model's metric."""
+    """The newest round: its row, the API's status of it, the chart of its model's metric, conspicuous updates."""
 
     training_round: TrainingRound
     status: dict[str, Any]
     chart: SafeString | None
     chart_metric: str
+    suspects: Sequence[Participant]
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ def _round_panel() -> RoundPanel | None:
         status=federation.selectors.round_status(training_round),
         chart=line_chart(points, title=title) if points else None,
         chart_metric=metric,
+        suspects=suspects(training_round),
     )
 
 

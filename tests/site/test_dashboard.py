@@ -11,7 +11,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from federation.models import Organization
 from federation.selectors.overview import organizations_at_a_glance
+from flxdr.core.clock import ManualClock
 from flxdr.platform.models import AuditEvent
+from tests.federation.closed_rounds import collected
+from tests.support.federation import SimulatedFederation
 
 pytestmark = pytest.mark.django_db
 PAGES = ("/", "/overview/panels")
@@ -58,6 +61,24 @@ def test_organizations_are_listed_by_state(operator: Client) -> None:
     page = operator.get("/").content.decode()
     assert "waits for an operator&#x27;s approval" in page
     assert "never connected" in page
+
+
+@pytest.mark.parametrize(
+    ("method", "shown", "counted"),
+    [("RobustAggregator", "left out: farther from its neighbours", 0), ("FedAvg", "unlike the others, and counted", 1)],
+)
+def test_conspicuous_updates_are_shown_with_the_reason(operator: Client, method: str, shown: str, counted: int) -> None:
+    clock = ManualClock(datetime(2100, 1, 1, tzinfo=UTC))
+    federation = SimulatedFederation(clock)
+    params = {"robust_method": "multi_krum"} if method == "RobustAggregator" else {}
+    collected(federation, clock, aggregation_method=method, aggregation_params=params)
+    federation.settle()
+    page = " ".join(operator.get("/overview/panels").content.decode().split())
+    row = page.partition('<th scope="row">org-e</th>')[2].partition("</tr>")[0]
+    assert "anomaly score" in row
+    assert shown in row
+    assert Organization.objects.get(org_id="org-e").accepted_count == counted
+    assert '<th scope="row">org-a</th>' not in page
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(90, "connected"), (150, "disconnected")])
