@@ -226,6 +226,11 @@ class State:
         row = self._db.execute("SELECT * FROM round_update WHERE round_id = ?", (round_id,)).fetchone()
         return None if row is None else update_of(row)
 
+    def newest_update(self) -> PreparedUpdate | None:
+        """The update of the newest round that this agent trained for."""
+        row = self._db.execute("SELECT * FROM round_update ORDER BY rowid DESC LIMIT 1").fetchone()
+        return None if row is None else update_of(row)
+
     def unfinished_updates(self) -> list[PreparedUpdate]:
         rows = self._db.execute("SELECT * FROM round_update WHERE outcome = 'prepared' ORDER BY rowid")
         return [update_of(row) for row in rows.fetchall()]

@@ -34,6 +34,8 @@ class FakeCoordinator(FakeFederation):
     votes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
     lie: dict[str, Lie] = field(default_factory=dict)
+    looks: dict[str, Any] = field(default_factory=lambda: {"left_out_reason": None, "anomaly_score": None})
+    """What the aggregation noted of everybody's update."""
     protocol_version: Any = 1
     open_head: bool = True
     """Whether strangers may ask for the head."""
@@ -75,6 +77,8 @@ class FakeCoordinator(FakeFederation):
         }
         if path in answers:
             return answers[path]()
+        if path.endswith("/participants"):
+            return {"participants": [{"org_id": org_id, **self.looks}]}
         if path.startswith("federation/round/"):
             return self._own_submission(path.split("/")[2], org_id)
         if path.startswith("federation/model/"):

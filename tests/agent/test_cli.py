@@ -90,6 +90,48 @@ def test_status_tells_what_is_remembered(bench: Bench) -> None:
     assert CLASSIFIER in bench.cli("status").stdout
 
 
+def test_status_tells_why_an_update_was_left_out(bench: Bench) -> None:
+    assert bench.cli_json("status")["last_update"] is None
+    assert "last update: none yet" in bench.cli("status").stdout
+    config = bench.coordinator.start_round(NORMALISER)
+    bench.run_once()
+    assert f"last update: {config.round_id}: accepted\n" in bench.cli("status").stdout
+    bench.coordinator.looks = {"left_out_reason": None, "anomaly_score": 0.25}
+    assert "accepted, anomaly score 0.25" in bench.cli("status").stdout
+    bench.coordinator.looks = {"left_out_reason": "too far away", "anomaly_score": 7.5}
+    last = bench.cli_json("status")["last_update"]
+    assert (last["outcome"], last["left_out_reason"], last["anomaly_score"]) == ("accepted", "too far away", 7.5)
+    assert f"{config.round_id}: your update was left out: too far away" in bench.cli("status").stdout
+
+
+def test_status_tells_why_an_update_was_refused(bench: Bench) -> None:
+    bench.coordinator.start_round(NORMALISER)
+    refusal = httpx.Response(422, json={"detail": "the norm is too large", "code": "update_invalid"})
+    bench.coordinator.lie["federation/round/submit-gradient"] = lambda _, __: refusal
+    bench.run_once()
+    assert (
+        "your update was not taken: the coordinator refused (422): the norm is too large" in bench.cli("status").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404, json={"detail": "unknown", "code": "not_found"}),
+        {},
+        {"participants": 5},
+        {"participants": [5, {"org_id": "org-b", "left_out_reason": "theirs"}]},
+        {"participants": [{"org_id": "org-a", "left_out_reason": 5, "anomaly_score": "high"}]},
+    ],
+)
+def test_status_says_of_an_update_what_it_knows(bench: Bench, answer: Any) -> None:
+    config = bench.coordinator.start_round(NORMALISER)
+    bench.run_once()
+    bench.coordinator.lie[f"federation/round/{config.round_id}/participants"] = lambda _, __: answer
+    last = bench.cli_json("status")["last_update"]
+    assert (last["outcome"], last["left_out_reason"], last["anomaly_score"]) == ("accepted", None, None)
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [(httpx.Response(503), "not reachable"), ({"protocol_version": 7}, "protocol 7"), (httpx.Response(403), "refused")],

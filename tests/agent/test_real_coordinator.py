@@ -112,6 +112,9 @@ def test_from_enrolment_to_a_verified_chain(federation: Federation) -> None:
         (status,) = federation.cli(org_id, "status")
         assert (status["height"], status["member"], status["members"]) == (6, True, list(ORGS))
         assert status["releases"]["edge-classifier"]["version"] == 2
+        last = status["last_update"]
+        assert (last["outcome"], last["left_out_reason"]) == ("accepted", None)
+        assert last["anomaly_score"] >= 0
 
     (found,) = federation.cli("org-c", "evaluate", "latest")
     assert (found["block_height"], found["normalised"]) == (6, True)

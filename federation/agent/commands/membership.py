@@ -84,20 +84,33 @@ def status(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json =
 
 def _status_lines(document: Mapping[str, Any]) -> list[str]:
     """One `name: value` a line: hashes stay whole, whatever the width of the terminal."""
-    shown = {name: value for name, value in document.items() if name != "releases"}
+    shown = {name: value for name, value in document.items() if name not in {"releases", "last_update"}}
     lines = [f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in shown.items()]
     for name, release in document["releases"].items():
         lines.append(f"release of {name}: version {release['version']}, {release['model_hash']}")
-    return lines
+    return [*lines, f"last update: {_fate(document['last_update'])}"]
+
+
+def _fate(update: Mapping[str, Any] | None) -> str:
+    """What became of an update."""
+    if update is None:
+        return "none yet"
+    if update["outcome"] == "refused":
+        return f"{update['round_id']}: your update was not taken: {update['detail']}"
+    if update["left_out_reason"] is not None:
+        return f"{update['round_id']}: your update was left out: {update['left_out_reason']}"
+    score = update["anomaly_score"]
+    return f"{update['round_id']}: {update['outcome']}" + ("" if score is None else f", anomaly score {score:.2f}")
 
 
 def _status(agent: Agent, home: Path) -> dict[str, Any]:
     state = agent.state.chain()
+    answer = _answer(agent)
     return {
         "org_id": agent.org_id,
         "home": str(home.expanduser()),
         "coordinator": agent.config.coordinator.url,
-        "coordinator_answer": _answer(agent),
+        "coordinator_answer": answer,
         "key_id": agent.key.public.key_id,
         "algorithm": agent.key.algorithm.value,
         "genesis": agent.state.pin("chain_id"),
@@ -111,7 +124,34 @@ def _status(agent: Agent, home: Path) -> dict[str, Any]:
             name: {"version": release.version, "model_hash": release.model_hash}
             for name, release in (state.releases.items() if state else ())
         },
+        "last_update": _last_update(agent, reachable=answer == "ok"),
     }
+
+
+def _last_update(agent: Agent, *, reachable: bool) -> dict[str, Any] | None:
+    """The newest update: what this agent remembers of it, and how the coordinator says that it compared."""
+    update = agent.state.newest_update()
+    if update is None:
+        return None
+    row = _own_row(agent, update.round_id) if reachable and update.outcome == "accepted" else {}
+    reason, score = row.get("left_out_reason"), row.get("anomaly_score")
+    return {
+        "round_id": update.round_id,
+        "outcome": update.outcome,
+        "detail": update.detail,
+        "left_out_reason": reason if isinstance(reason, str) else None,
+        "anomaly_score": score if isinstance(score, float) else None,
+    }
+
+
+def _own_row(agent: Agent, round_id: str) -> dict[str, Any]:
+    """This organisation's row among a round's participants; empty if the coordinator does not tell."""
+    try:
+        rows = agent.coordinator.get(f"federation/round/{round_id}/participants").get("participants")
+    except FlxdrError:
+        return {}
+    own = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return next((row for row in own if row.get("org_id") == agent.org_id), {})
 
 
 def _answer(agent: Agent) -> str:
