@@ -46,10 +46,11 @@ def _rows() -> Iterator[str]:
     yield "|---|---|---|---|"
     for choice in registry.describe():
         robust = choice[registry.ROBUST_METHOD]
+        strategy = registry.build(choice["method"], {registry.ROBUST_METHOD: robust} if robust else {})
         cells = (
             f"`{choice['method']}`",
             f"`{robust}`" if robust else "",
-            _updates(choice["minimum"], choice.get("maximum")),
+            _updates(strategy.minimum(), strategy.maximum()),
             "<br>".join(map(_parameter, choice["parameters"])),
         )
         yield "| " + " | ".join(cells) + " |"

@@ -68,6 +68,14 @@ ROUND_START = [
     _request(
         "a method's own parameter", {"aggregation_method": "FedProx", "aggregation_params": {"lambda_ppm": 20000}}
     ),
+    _request(
+        "a server optimiser",
+        {
+            "model": "edge-classifier",
+            "aggregation_method": "FedAdam",
+            "aggregation_params": {"server_rate_ppm": 10000, "beta1_ppm": 900000},
+        },
+    ),
     _response(
         "too few for the method",
         {

@@ -182,6 +182,7 @@ def minimum_of(requested: int | None, chosen: Aggregation, participants: Sequenc
     Raises:
         RoundParametersInvalid: less than one was asked for.
         TooFewOrganizations: more are needed than would take part.
+        TooManyUpdates: more would take part than the strategy can combine exactly.
     """
     if requested is not None:
         bounded(requested, 1, 2**31 - 1, field="min_orgs_required")
@@ -198,6 +199,7 @@ def minimum_of(requested: int | None, chosen: Aggregation, participants: Sequenc
             required=needed,
             aggregation_minimum=minimum,
         )
+    chosen.strategy.require(len(participants))  # everybody may submit
     return needed
 
 

@@ -57,7 +57,7 @@ def start_round(
         timeout: seconds until the collection ends.
 
     Raises:
-        ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, IncompatibleAggregation,
+        ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, TooManyUpdates, IncompatibleAggregation,
         IncompatibleProtection, PrivacyRequired, RoundParametersInvalid, MethodInvalid, BudgetExhausted
     """
     model_name = model_name or settings.FLXDR.default_model

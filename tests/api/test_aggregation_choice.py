@@ -82,7 +82,8 @@ def test_the_table_tells_of_every_method_and_parameter() -> None:
         robust = choice[registry.ROBUST_METHOD]
         start = f"| `{choice['method']}` | " + (f"`{robust}`" if robust else "") + " |"
         (row,) = [line for line in table.splitlines() if line.startswith(start)]
-        assert f"| {choice['minimum']} " in row
+        most = registry.build(choice["method"], {registry.ROBUST_METHOD: robust} if robust else {}).maximum()
+        assert f"| {choice['minimum']} to {most} |" in row if most else f"| {choice['minimum']} or more |" in row
         for parameter in choice["parameters"]:
             assert f"`{parameter['name']}` ({parameter['lowest']} to {parameter['highest']}" in row
             assert parameter["meaning"] in row

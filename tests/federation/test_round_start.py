@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from federation.aggregation.errors import MethodInvalid
+from federation.aggregation.errors import MethodInvalid, TooManyUpdates
+from federation.aggregation.norm_bounding import NormBounding
 from federation.aggregation.registry import ROBUST_METHODS, resolved
 from federation.errors import (
     IncompatibleAggregation,
@@ -198,6 +199,26 @@ def test_too_few_for_a_method_says_what_to_choose_instead(
         rounds.start_round(actor="operator", clock=clock, **chosen)
     assert f"for {robust})" in caught.value.detail
     assert caught.value.action == ROBUST_METHODS[robust].instead
+
+
+def test_too_many_for_a_method_says_what_to_choose_instead(
+    federation: SimulatedFederation, clock: ManualClock, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert NormBounding().maximum() == 4294
+    monkeypatch.setattr(NormBounding, "maximum", lambda _: 3)
+    federation.enrol(*"abcd", algorithm=None)
+    before = stored.count()
+    parameters: dict[str, Any] = {
+        "aggregation_method": "RobustAggregator",
+        "aggregation_params": {"robust_method": "norm_bounding"},
+    }
+    with pytest.raises(TooManyUpdates, match="norm_bounding cannot combine 4 updates") as caught:
+        rounds.start_round(actor="operator", min_orgs=3, clock=clock, **parameters)
+    assert "at most 3" in str(caught.value.expected)
+    assert "median" in str(caught.value.action)
+    assert stored.count() == before
+    enrolment.suspend(org_id="d", actor="operator", clock=clock)
+    rounds.start_round(actor="operator", clock=clock, **parameters)
 
 
 def test_too_few_for_the_caller_alone_is_said_so(pair: SimulatedFederation, clock: ManualClock) -> None:
