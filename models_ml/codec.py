@@ -8,6 +8,7 @@ model. Updates travel in the same form.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 import struct
@@ -159,6 +160,22 @@ def encode(tensors: Tensors) -> bytes:
     return safetensors.numpy.save(ordered)
 
 
+def header(schema: ModelSchema) -> bytes:
+    """What a canonical file of that schema begins with; the tensors' values follow, in name order and without gaps.
+
+    So a file can be written and checked piece by piece: its bytes are this header and 4 bytes a value (`<i4`).
+    """
+    entries = {}
+    start = 0
+    for tensor in schema.tensors:
+        stop = start + 4 * tensor.size
+        entries[tensor.name] = {"dtype": "I32", "shape": list(tensor.shape), "data_offsets": [start, stop]}
+        start = stop
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
 def decode(data: bytes) -> dict[str, Int32]:
     """Read a canonical model file; tensors come back in name order.
 
@@ -211,7 +228,14 @@ def _require_int32(name: str, array: npt.NDArray[Any]) -> None:
 
 def model_hash(data: bytes) -> str:
     """SHA-256 over domain tag, schema version (uint32, little endian) and a canonical model file, in lower-case hex."""
-    return hashlib.sha256(_DOMAIN + struct.pack("<I", SCHEMA_VERSION) + data).hexdigest()
+    hasher = model_hasher()
+    hasher.update(data)
+    return hasher.hexdigest()
+
+
+def model_hasher() -> hashlib._Hash:
+    """A SHA-256 that becomes the `model_hash` of the canonical file that is fed to it piece by piece."""
+    return hashlib.sha256(_DOMAIN + struct.pack("<I", SCHEMA_VERSION))
 
 
 def flatten(tensors: Tensors) -> Int32:

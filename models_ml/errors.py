@@ -26,6 +26,10 @@ class OutOfRange(Invalid):
     title = "Value out of range"
 
 
+class FileTruncated(OSError):
+    """A file that ends before the values that were to be read of it; it was whole when it was opened."""
+
+
 class UnknownModel(Missing):
     """A model name that this installation has no training task for."""
 
