@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from flxdr.platform.errors import BlobDamaged, BlobMissing, BlobTooLarge
+from flxdr.platform.storage import scratch
 from flxdr.platform.storage.blobs import BlobStore, blobs
 from flxdr.platform.storage.files import create_once
 
@@ -84,6 +85,8 @@ def test_killed_while_writing_leaves_no_blob(store: BlobStore) -> None:
 def test_missing_blob(store: BlobStore) -> None:
     with pytest.raises(BlobMissing):
         store.get("0" * 64)
+    with pytest.raises(BlobMissing):
+        store.verify("0" * 64)
     assert not store.exists("0" * 64)
 
 
@@ -91,7 +94,7 @@ def test_missing_blob(store: BlobStore) -> None:
     "name", ["", ".", "..", "../../etc/passwd", "/etc/passwd", "0" * 63, "0" * 65, "A" * 64, "0" * 64 + "\n", "é" * 64]
 )
 def test_names_that_are_no_digest_lead_nowhere(store: BlobStore, name: str) -> None:
-    for use in (store.path, store.get, store.exists):
+    for use in (store.path, store.get, store.exists, store.verify):
         with pytest.raises(BlobMissing):
             use(name)
 
@@ -101,13 +104,38 @@ def test_changed_bytes_are_noticed(store: BlobStore) -> None:
     store.path(digest).write_bytes(b"dada")
     with pytest.raises(BlobDamaged):
         store.get(digest)
+    with pytest.raises(BlobDamaged):
+        store.verify(digest)
     assert store.get(digest, verify=False) == b"dada"
     assert store.put(b"data") == digest
     assert store.get(digest) == b"data"
+    assert store.verify(digest) == store.path(digest)
 
 
 def test_configured_store_is_in_the_data_folder(data_dir: Path) -> None:
     assert blobs().path(blobs().put(b"x")).is_relative_to(data_dir / "blobs")
+
+
+def test_scratch_is_thrown_away_and_blobs_of_the_same_bytes_stay(data_dir: Path) -> None:
+    kept = blobs().put(b"x")
+    assert scratch.scratch("round-1").put(b"x") == kept
+    scratch.scratch("round-2").put(b"x")
+    assert scratch.stores() == ["round-1", "round-2"]
+    scratch.discard("round-1")
+    assert scratch.stores() == ["round-2"]
+    assert blobs().get(kept) == b"x"
+    assert scratch.scratch("round-2").get(kept) == b"x"
+
+
+def test_nothing_to_throw_away(data_dir: Path) -> None:
+    scratch.discard("round-1")
+    assert scratch.stores() == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../blobs", "a/b", "/etc", "a\n"])
+def test_a_scratch_store_stays_in_its_folder(name: str) -> None:
+    with pytest.raises(ValueError, match="no name"):
+        scratch.discard(name)
 
 
 def test_create_once_makes_one_private_file(tmp_path: Path) -> None:

@@ -75,12 +75,27 @@ class BlobStore:
         try:
             data = self.path(digest).read_bytes()
         except FileNotFoundError as error:
-            raise BlobMissing(f"no file {digest} is stored", digest=digest) from error
+            raise _missing(digest) from error
         if verify and sha256(data) != digest:
-            raise BlobDamaged(
-                f"the stored file {digest} has changed", action="Restore it from a backup.", digest=digest
-            )
+            raise _damaged(digest)
         return data
+
+    def verify(self, digest: str) -> Path:
+        """Where a stored file is whose bytes still have this digest; they are read once, in constant memory.
+
+        Raises:
+            BlobMissing: there is none.
+            BlobDamaged: its bytes changed on the disk.
+        """
+        path = self.path(digest)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise _missing(digest) from error
+        if found != digest:
+            raise _damaged(digest)
+        return path
 
     def exists(self, digest: str) -> bool:
         return self.path(digest).is_file()
@@ -94,6 +109,14 @@ class BlobStore:
         if not _DIGEST.match(digest):
             raise BlobMissing("the name is no digest of a file", expected="64 lower-case hexadecimal digits")
         return self.root / digest[:2] / digest
+
+
+def _missing(digest: str) -> BlobMissing:
+    return BlobMissing(f"no file {digest} is stored", digest=digest)
+
+
+def _damaged(digest: str) -> BlobDamaged:
+    return BlobDamaged(f"the stored file {digest} has changed", action="Restore it from a backup.", digest=digest)
 
 
 def blobs() -> BlobStore:
