@@ -150,6 +150,15 @@ class Env:
         group=AGGREGATION,
     )
 
+    aggregation_shard_values: int = variable(
+        "FL_AGGREGATION_SHARD_VALUES",
+        integer(2**10, 2**40),
+        str(2**26),
+        "values (organisations x coordinates) that one worker aggregates at a time; rounds with more are shared among "
+        "the workers by ranges of coordinates, with the same result",
+        group=AGGREGATION,
+    )
+
     training_rounds: int = variable(
         "FL_TRAINING_ROUNDS", integer(1, 100_000), "10", "rounds of a campaign", group=TRAINING
     )

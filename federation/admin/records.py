@@ -1,10 +1,10 @@
-"""The records of rounds: who took part, what was submitted, which models came of it."""
+"""The records of rounds: who took part, what was submitted, how it was aggregated, which models came of it."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
-from federation.models import ModelVersion, Participant, Submission
+from federation.models import AggregationShard, ModelVersion, Participant, Submission
 from flxdr.platform.admin import ReadOnlyAdmin
 
 
@@ -31,6 +31,15 @@ class SubmissionAdmin(ReadOnlyAdmin):
     @admin.display(description="privacy")
     def mechanism(self, submission: Submission) -> str:
         return str(submission.privacy.get("mechanism", "none"))
+
+
+@admin.register(AggregationShard)
+class AggregationShardAdmin(ReadOnlyAdmin):
+    list_display = ("training_round", "step", "start", "stop", "status", "lease_until", "finished_at")
+    list_filter = ("status", "step")
+    list_select_related = ("training_round",)
+    search_fields = ("training_round__round_id",)
+    exclude = ("token",)
 
 
 @admin.register(ModelVersion)

@@ -1,5 +1,6 @@
 """The rows of a federation: the database is the truth, the queue only a hint."""
 
+from federation.models.aggregation_shard import AggregationShard
 from federation.models.campaign import Campaign
 from federation.models.model_version import ModelVersion
 from federation.models.organization import EnrolmentToken, Organization
@@ -7,6 +8,7 @@ from federation.models.round import Participant, TrainingRound
 from federation.models.submission import Submission
 
 __all__ = [
+    "AggregationShard",
     "Campaign",
     "EnrolmentToken",
     "ModelVersion",

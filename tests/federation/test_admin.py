@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from federation.aggregation import registry
-from federation.models import Campaign, EnrolmentToken, Organization, TrainingRound
+from federation.models import AggregationShard, Campaign, EnrolmentToken, Organization, TrainingRound
 from federation.round_config import RoundConfig
 from federation.services import campaigns, enrolment, rounds
 from flxdr.core.clock import SystemClock
@@ -23,7 +23,16 @@ from tests.support.federation import SimulatedFederation, constant_delta, shapes
 
 pytestmark = pytest.mark.django_db
 MODEL = "edge-normaliser"
-READ_ONLY = ("organization", "traininground", "campaign", "participant", "submission", "modelversion", "enrolmenttoken")
+READ_ONLY = (
+    "organization",
+    "traininground",
+    "campaign",
+    "participant",
+    "submission",
+    "aggregationshard",
+    "modelversion",
+    "enrolmenttoken",
+)
 
 
 @pytest.fixture
@@ -71,6 +80,7 @@ def test_every_model_is_registered() -> None:
 def test_lists_and_pages_open(operator: Client, populated: SimulatedFederation, model: str, clock: SystemClock) -> None:
     enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="x", clock=clock)
     campaigns.start_campaign(actor="x", clock=clock)
+    AggregationShard.objects.create(training_round=TrainingRound.objects.all()[0], step="measure", start=0, stop=1)
     text(operator.get(url(model, "changelist")))
     text(operator.get(url(model, "changelist"), {"q": "org"}))
     row = apps.get_model("federation", model)._default_manager.first()

@@ -148,6 +148,7 @@ BAD = {
     "FL_PRIVACY_REQUIRED": "perhaps",
     "FL_PROTECTION": "secagg2",
     "FL_AGGREGATION_METHOD": "fedavg",
+    "FL_AGGREGATION_SHARD_VALUES": "1023",
     "FL_AGGREGATION_ROBUST_METHOD": "mean",
     "FL_PROXIMAL_PARAMETER": "2",
     "FL_AGGREGATION_PARAMS": "byzantine",
