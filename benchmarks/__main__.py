@@ -20,7 +20,7 @@ from benchmarks.measure import Row
 
 RESULTS = Path(__file__).with_name("results.json")
 # The group is the first part of its rows' names.
-GROUPS = {"payload": "benchmarks.payload", "round": "benchmarks.round_latency"}
+GROUPS = {"payload": "benchmarks.payload", "round": "benchmarks.round_latency", "scale": "benchmarks.scale"}
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from celery.signals import worker_ready
 
 from federation.services import aggregation, campaigns
 from federation.services import reconcile as reconciliation
-from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND
+from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD
 from flxdr.core.clock import SystemClock
 
 RECONCILE = "federation.tasks.reconcile"
@@ -18,6 +18,11 @@ RECONCILE = "federation.tasks.reconcile"
 @shared_task(name=AGGREGATE_ROUND)
 def aggregate_round(round_id: str) -> None:
     aggregation.aggregate_round(round_id=round_id, clock=SystemClock())
+
+
+@shared_task(name=AGGREGATE_SHARD)
+def aggregate_shard(shard_id: int) -> None:
+    aggregation.aggregate_shard(shard_id=shard_id, clock=SystemClock())
 
 
 @shared_task(name=ADVANCE_CAMPAIGN)

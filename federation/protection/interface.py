@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models_ml.codec import ModelSchema, Tensors
+from models_ml.vector_file import StoredVector
 
 
 class Protection(Protocol):
@@ -28,9 +29,13 @@ class Protection(Protocol):
     def seal(self, delta: Tensors) -> bytes:
         """The bytes that are stored of an accepted update."""
 
-    def vectors(self, stored: Iterable[bytes], schema: ModelSchema) -> Iterator[NDArray[np.int32]]:
-        """The stored updates as vectors for the aggregation, in the given order.
+    def vectors(self, stored: Iterable[Path], schema: ModelSchema) -> Iterator[StoredVector[np.int32]]:
+        """The stored updates as vectors for the aggregation, in the given order; their values stay in the files.
+
+        Args:
+            stored: files that hold what `seal` returned.
 
         Raises:
-            SubmissionDamaged: bytes that `seal` did not write, or of another schema.
+            SubmissionDamaged: a file that `seal` did not write, or of another schema.
+            OSError: it cannot be read.
         """

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from federation.errors import SubmissionDamaged
 from models_ml import codec
 from models_ml.codec import ModelSchema, Tensors
-from models_ml.errors import NotCanonicalModel, SchemaMismatch
+from models_ml.errors import NotCanonicalModel
+from models_ml.vector_file import StoredVector, open_vector
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,9 @@ class Plain:
     def seal(self, delta: Tensors) -> bytes:
         return codec.encode(delta)
 
-    def vectors(self, stored: Iterable[bytes], schema: ModelSchema) -> Iterator[NDArray[np.int32]]:
-        for data in stored:
+    def vectors(self, stored: Iterable[Path], schema: ModelSchema) -> Iterator[StoredVector[np.int32]]:
+        for path in stored:
             try:
-                tensors = codec.decode(data)
-                codec.check_schema(tensors, schema)
-            except (NotCanonicalModel, SchemaMismatch) as error:
+                yield open_vector(path, schema)
+            except NotCanonicalModel as error:
                 raise SubmissionDamaged(f"a stored update cannot be read: {error.detail}") from error
-            yield codec.flatten(tensors)

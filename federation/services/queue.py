@@ -10,6 +10,7 @@ from celery import current_app
 from django.db import transaction
 
 AGGREGATE_ROUND = "federation.tasks.aggregate_round"
+AGGREGATE_SHARD = "federation.tasks.aggregate_shard"
 ADVANCE_CAMPAIGN = "federation.tasks.advance_campaign"
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from federation.models import Campaign, TrainingRound
-from federation.services import rounds
-from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, enqueue
+from federation.services import aggregation_scratch, rounds
+from federation.services.aggregation import claims
+from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD, enqueue
 from flxdr.core.clock import Clock
 from ledger.services.proposals import expire_due
 
 Status = TrainingRound.Status
+SHARDS_AT_ONCE = 16
+"""Shards that wait because the workers are busy are no lost messages; few are sent again, those first in the queue."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def reconcile(*, clock: Clock) -> list[str]:
     for round_id in overdue.values_list("round_id", flat=True):
         rounds.close_collection(round_id=round_id, clock=clock)
     expire_due(clock=clock)
+    aggregation_scratch.discard_leftovers()
     tasks = list(due(clock=clock))
     for task in tasks:
         enqueue(task.task, **task.kwargs)
@@ -50,10 +54,11 @@ def reconcile(*, clock: Clock) -> list[str]:
 
 def due(*, clock: Clock) -> Iterator[Due]:
     """The tasks that the rows ask for."""
-    unclaimed = Q(token="") | Q(lease_until__isnull=True) | Q(lease_until__lte=clock.now())
-    aggregating = TrainingRound.objects.filter(unclaimed, status=Status.AGGREGATING)
-    for round_id in aggregating.order_by("closed_at").values_list("round_id", flat=True):
+    aggregating = claims.rounds_due(clock.now()).order_by("closed_at")
+    for round_id in aggregating.values_list("round_id", flat=True):
         yield Due(AGGREGATE_ROUND, {"round_id": round_id})
+    for shard_id in claims.shards_due(clock.now()).order_by("pk").values_list("pk", flat=True)[:SHARDS_AT_ONCE]:
+        yield Due(AGGREGATE_SHARD, {"shard_id": shard_id})
     open_rounds = TrainingRound.objects.filter(campaign=OuterRef("pk"), status__in=TrainingRound.OPEN)
     waiting = Campaign.objects.filter(~Exists(open_rounds), status=Campaign.Status.RUNNING)
     for campaign_id in waiting.order_by("pk").values_list("pk", flat=True):

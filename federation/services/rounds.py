@@ -20,7 +20,7 @@ from federation import selectors
 from federation.errors import RoundMissing, RoundOpen, RoundStateConflict, WrongRoundNumber
 from federation.models import Campaign, ModelVersion, Participant, TrainingRound
 from federation.round_config import RoundConfig
-from federation.services import model_versions, reputation, round_setup
+from federation.services import aggregation_scratch, model_versions, reputation, round_setup
 from federation.services.attendance import Attendance
 from federation.services.queue import AGGREGATE_ROUND, enqueue
 from federation.services.transitions import COORDINATOR, Status, move
@@ -261,6 +261,7 @@ def _after_failure(round_id: str, source: Status, reason: str, clock: Clock) -> 
     training_round = TrainingRound.objects.get(round_id=round_id)
     if source == Status.IN_PROGRESS:
         reputation.note_missed(training_round)
+    aggregation_scratch.stop_shards(training_round)
     ModelVersion.objects.filter(training_round=training_round, status=ModelVersion.Status.CANDIDATE).update(
         status=ModelVersion.Status.REFUSED
     )

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from django.db import OperationalError, connection
 
 from federation.errors import SubmissionDamaged
 from federation.models import ModelVersion, Submission, TrainingRound
-from federation.protection.plain import Plain
 from federation.services import aggregation, reconcile, rounds
+from federation.services.aggregation import proposal, whole
+from federation.services.aggregation.claims import RoundClaim, claim_round
 from flxdr.core.clock import ManualClock
 from flxdr.platform.models import AuditEvent
+from flxdr.platform.storage.blobs import BlobStore
 from ledger.models import Proposal
 from tests.federation.closed_rounds import MODEL, NAMES, SHAPES, collected
 from tests.support.federation import SimulatedFederation, constant_delta
@@ -48,22 +51,26 @@ class TestDeadWorkers:
         assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
         assert ModelVersion.objects.filter(training_round=training_round).count() == 1
 
-    @pytest.mark.parametrize("step", ["load", "commit"])
+    @pytest.mark.parametrize(("module", "name"), [(whole, "aggregate"), (proposal, "commit")])
     def test_a_worker_that_slept_past_its_lease_changes_nothing(
-        self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, step: str
+        self,
+        federation: SimulatedFederation,
+        clock: ManualClock,
+        monkeypatch: pytest.MonkeyPatch,
+        module: Any,
+        name: str,
     ) -> None:
         training_round = collected(federation, clock)
-        name = {"load": "_aggregate", "commit": "_commit"}[step]
-        original: Callable[..., Any] = getattr(aggregation, name)
+        original: Callable[..., Any] = getattr(module, name)
         answers = []
 
-        def overtaken(claim: aggregation.Claim, *rest: Any) -> Any:
-            monkeypatch.setattr(aggregation, name, original)
+        def overtaken(claim: RoundClaim, *rest: Any) -> Any:
+            monkeypatch.setattr(module, name, original)
             clock.advance(aggregation.LEASE)
             answers.append(aggregation.aggregate_round(round_id=training_round.round_id, clock=clock))
             return original(claim, *rest)
 
-        monkeypatch.setattr(aggregation, name, overtaken)
+        monkeypatch.setattr(module, name, overtaken)
         answers.append(aggregation.aggregate_round(round_id=training_round.round_id, clock=clock))
         assert answers == [True, False]
         assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
@@ -74,19 +81,19 @@ class TestDeadWorkers:
         self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, ending: str
     ) -> None:
         training_round = collected(federation, clock)
-        original = aggregation._commit
-        successors: list[aggregation.Claim | None] = []
+        original = proposal.commit
+        successors: list[RoundClaim | None] = []
 
-        def late(claim: aggregation.Claim, outcome: aggregation.Outcome) -> bool:
+        def late(claim: RoundClaim, outcome: proposal.Outcome) -> bool:
             clock.advance(aggregation.LEASE)
-            successors.append(aggregation._claim(training_round.round_id, clock))
+            successors.append(claim_round(training_round.round_id, clock))
             if ending == "refusal":
                 raise SubmissionDamaged("seen too late")
             if ending == "trouble":
                 raise OperationalError("database is locked")
             return original(claim, outcome)
 
-        monkeypatch.setattr(aggregation, "_commit", late)
+        monkeypatch.setattr(proposal, "commit", late)
         with pytest.raises(OperationalError) if ending == "trouble" else nullcontext():
             assert not aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
         (successor,) = successors
@@ -99,15 +106,14 @@ class TestDeadWorkers:
         self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         training_round = collected(federation, clock)
-        original = Plain.vectors
+        original = BlobStore.verify
 
-        def slow(self: Plain, stored: Any, schema: Any) -> Any:
-            for vector in original(self, stored, schema):
-                clock.advance(aggregation.LEASE - timedelta(seconds=1))
-                assert list(reconcile.due(clock=clock)) == []
-                yield vector
+        def slow(self: BlobStore, digest: str) -> Path:
+            clock.advance(aggregation.LEASE - timedelta(seconds=1))
+            assert list(reconcile.due(clock=clock)) == []
+            return original(self, digest)
 
-        monkeypatch.setattr(Plain, "vectors", slow)
+        monkeypatch.setattr(BlobStore, "verify", slow)
         assert aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
 
     def _die(self, training_round: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +126,7 @@ class TestDeadWorkers:
             raise Killed
 
         with monkeypatch.context() as patched:
-            patched.setattr(aggregation, "_commit", killed)
+            patched.setattr(proposal, "commit", killed)
             with pytest.raises(Killed):
                 aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
         training_round.refresh_from_db()

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import ledger.selectors
 from federation.models import Campaign, ModelVersion, Participant, Submission, TrainingRound
 from federation.selectors import parent_version
-from federation.services import aggregation, campaigns, reconcile, rounds
+from federation.services import campaigns, reconcile, rounds
+from federation.services.aggregation import claims
 from flxdr.core.clock import ManualClock
 from flxdr.core.errors import Conflict, FlxdrError
 from flxdr.platform.models import AuditEvent
@@ -86,7 +87,7 @@ class FederationMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.current is not None and self.current.status == "aggregating")
     def a_worker_dies(self) -> None:
         assert self.current is not None
-        aggregation._claim(self.current.round_id, self.clock)
+        claims.claim_round(self.current.round_id, self.clock)
 
     @rule()
     def work(self) -> None:

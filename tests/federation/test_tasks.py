@@ -11,13 +11,13 @@ from celery.signals import worker_ready
 from federation import tasks
 from federation.models import TrainingRound
 from federation.services import rounds
-from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, enqueue
+from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD, enqueue
 from flxdr.core.clock import SystemClock
 from tests.support.factories import json_update
 from tests.support.federation import SimulatedFederation
 
 
-@pytest.mark.parametrize("name", [AGGREGATE_ROUND, ADVANCE_CAMPAIGN, tasks.RECONCILE])
+@pytest.mark.parametrize("name", [AGGREGATE_ROUND, AGGREGATE_SHARD, ADVANCE_CAMPAIGN, tasks.RECONCILE])
 def test_they_are_registered(name: str) -> None:
     assert name in current_app.tasks
 

@@ -18,7 +18,7 @@ from federation import statements
 from federation.models import Organization, Submission, TrainingRound
 from federation.round_config import RoundConfig
 from federation.services import aggregation, campaigns, enrolment, reconcile, submissions
-from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND
+from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD
 from federation.services.received import ReceivedUpdate
 from flxdr.core import dsse
 from flxdr.core.clock import Clock
@@ -188,6 +188,7 @@ class SimulatedFederation:
     def _run(self, tasks: Iterable[reconcile.Due]) -> list[reconcile.Due]:
         services: dict[str, Callable[..., object]] = {
             AGGREGATE_ROUND: aggregation.aggregate_round,
+            AGGREGATE_SHARD: aggregation.aggregate_shard,
             ADVANCE_CAMPAIGN: campaigns.advance_campaign,
         }
         due = list(tasks)

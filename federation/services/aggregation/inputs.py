@@ -1,0 +1,94 @@
+"""What a round collected, as its aggregation reads it: from verified files, one range at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from federation.aggregation import registry, weighting
+from federation.aggregation.cohort import Cohort
+from federation.aggregation.strategy import Strategy
+from federation.models import ModelVersion, Submission, TrainingRound
+from federation.protection import registry as protections
+from federation.round_config import RoundConfig
+from federation.services import model_versions
+from flxdr.platform.storage.blobs import blobs
+from models_ml.codec import ModelSchema
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A round's configuration, the updates that it collected in the order of their organisations, and its parent."""
+
+    training_round: TrainingRound
+    config: RoundConfig
+    submissions: Sequence[Submission]
+    parent: ModelVersion
+    schema: ModelSchema
+    strategy: Strategy
+    cohort: Cohort
+
+
+def load(training_round: TrainingRound) -> Inputs:
+    """The inputs of a round; of the files only headers and lengths are read.
+
+    Raises:
+        SubmissionDamaged: a stored update is no file of the model's schema.
+        TooFewUpdates: the strategy cannot combine so few updates.
+    """
+    config = RoundConfig.decode(bytes(training_round.config))
+    submissions = _submissions(training_round)
+    parent = model_versions.parent_of(config)
+    assert parent is not None, "the first submission fixed the schema"
+    schema = ModelSchema.from_json(parent.schema)
+    store = blobs()
+    paths = [store.path(submission.update_digest) for submission in submissions]
+    cohort = Cohort(
+        updates=list(protections.get(config.protection).vectors(paths, schema)),
+        weights=weighting.weights([submission.samples for submission in submissions], config.weighting),
+        digests=[submission.wire_digest for submission in submissions],
+    )
+    strategy = registry.build(config.aggregation_method, config.aggregation_params)
+    strategy.require(cohort.count)
+    return Inputs(training_round, config, submissions, parent, schema, strategy, cohort)
+
+
+def verify(training_round: TrainingRound, renew: Callable[[], None]) -> None:
+    """Hash every file that the aggregation reads.
+
+    Args:
+        renew: called after every file.
+
+    Raises:
+        BlobMissing: a file is gone.
+        BlobDamaged: a file has changed.
+    """
+    config = RoundConfig.decode(bytes(training_round.config))
+    parent = model_versions.parent_of(config)
+    assert parent is not None, "the first submission fixed the schema"
+    digests = [parent.blob_digest, *(submission.update_digest for submission in _submissions(training_round))]
+    if config.optimizer_state_hash is not None:
+        digests.append(config.optimizer_state_hash)
+    store = blobs()
+    for digest in digests:
+        store.verify(digest)
+        renew()
+
+
+@contextmanager
+def damage_told_from_trouble(training_round: TrainingRound, renew: Callable[[], None]) -> Iterator[None]:
+    """For work on files that were verified earlier: one that has changed since will not get better by a retry.
+
+    Raises:
+        BlobMissing, BlobDamaged: instead of the OSError of the block, if a file is not what it was.
+    """
+    try:
+        yield
+    except OSError:
+        verify(training_round, renew)
+        raise
+
+
+def _submissions(training_round: TrainingRound) -> list[Submission]:
+    return list(training_round.submissions.select_related("organization").order_by("organization__org_id"))
