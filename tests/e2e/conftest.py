@@ -14,14 +14,15 @@ PAIRS = ("sqlite-filesystem", "postgresql-redis")
 
 @pytest.fixture(scope="module", params=PAIRS)
 def federation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
-    """Three members and their coordinator. Every test leaves it without an open round."""
+    """Three members and their coordinator. Every test leaves it without an open round.
+
+    A module's `ENVIRONMENT` holds settings for its coordinator.
+    """
     folder = tmp_path_factory.mktemp("federation")
     with contextlib.ExitStack() as stack:
-        environment = {}
+        environment: dict[str, str] = dict(getattr(request.module, "ENVIRONMENT", {}))
         if request.param == "postgresql-redis":
-            environment = {
-                "DATABASE_URL": stack.enter_context(postgres_database(folder / "services")),
-                "REDIS_URL": stack.enter_context(redis_database(folder / "services")),
-            }
+            environment["DATABASE_URL"] = stack.enter_context(postgres_database(folder / "services"))
+            environment["REDIS_URL"] = stack.enter_context(redis_database(folder / "services"))
         coordinator = stack.enter_context(Coordinator(folder / "state", environment))
         yield stack.enter_context(running(coordinator, folder / "organizations", members=3))

@@ -39,11 +39,11 @@ class Federation:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def start_round(self) -> str:
-        """Start a round of the smallest model; its id."""
+    def start_round(self, model: str = EDGE_NORMALISER) -> str:
+        """Start a round, of the smallest model if none is named; its id."""
         response = httpx.post(
             f"{self.coordinator.url}{API}/federation/round/start",
-            json={"model": EDGE_NORMALISER, "aggregation_method": "FedAvg", "min_orgs_required": len(self.members)},
+            json={"model": model, "aggregation_method": "FedAvg", "min_orgs_required": len(self.members)},
             timeout=20,
         )
         assert response.status_code in (200, 201), response.text
