@@ -60,6 +60,7 @@ def _measure(organizations: int, size: int, method: str) -> tuple[float, float]:
             **os.environ,
             "FL_DATA_DIR": folder,
             "DJANGO_SETTINGS_MODULE": "flxdr.settings",
+            "FL_LOG_LEVEL": "ERROR",
             "OPENBLAS_NUM_THREADS": "1",
         }
         arguments = [str(organizations), str(size), method]

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from django.db import transaction
+from numpy.typing import NDArray
 
 from federation.models import AggregationShard, TrainingRound
 from federation.services.aggregation import pieces, proposal, work
@@ -56,7 +59,8 @@ def advance(claim: RoundClaim, found: Inputs) -> bool:
     elif combining:
         return _propose(claim, found, combining)
     else:
-        products = sum(pieces.products(claim.training_round, shard.result_digest) for shard in measuring)
+        nothing: NDArray[Any] = np.zeros((found.cohort.count, found.cohort.count), dtype=object)
+        products = sum((pieces.products(shard.training_round, shard.result_digest) for shard in measuring), nothing)
         plan(claim, found, Step.COMBINE, pieces.put_products(claim.training_round, products))
     return False
 
