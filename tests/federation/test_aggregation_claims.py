@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from federation.errors import SubmissionDamaged
 from federation.models import ModelVersion, Submission, TrainingRound
@@ -22,6 +21,7 @@ from flxdr.platform.models import AuditEvent
 from flxdr.platform.storage.blobs import BlobStore
 from ledger.models import Proposal
 from tests.federation.closed_rounds import MODEL, NAMES, SHAPES, collected
+from tests.federation.threads import in_threads
 from tests.support.federation import SimulatedFederation, constant_delta
 
 
@@ -132,28 +132,6 @@ class TestDeadWorkers:
         training_round.refresh_from_db()
         assert training_round.status == "aggregating"
         assert training_round.token
-
-
-def in_threads(*calls: Callable[[], Any]) -> list[Any]:
-    """Run the calls at once, each on its own connection; answers or exceptions, in order."""
-    answers: list[Any] = [None] * len(calls)
-    gate = threading.Barrier(len(calls))
-
-    def run(index: int) -> None:
-        gate.wait()
-        try:
-            answers[index] = calls[index]()
-        except Exception as error:  # noqa: BLE001  (the test looks at it)
-            answers[index] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
 
 
 @pytest.mark.django_db(transaction=True)

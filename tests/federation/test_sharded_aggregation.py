@@ -26,6 +26,7 @@ from flxdr.platform.storage.blobs import BlobStore, blobs
 from ledger.models import Proposal
 from models_ml.fixed_point import SCALE
 from tests.federation.closed_rounds import MODEL, SHAPES
+from tests.federation.threads import in_threads
 from tests.support.federation import SimulatedFederation
 
 NAMES = tuple(f"org-{letter}" for letter in "abcdefg")  # as many as Bulyan needs
@@ -357,6 +358,30 @@ class TestClaims:
         assert result(large) == expected
         assert Proposal.objects.filter(round_id=large.round_id).count() == 1
         assert AuditEvent.objects.filter(kind="round.transition", data__to="verifying").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaces:
+    def test_workers_at_once_propose_one_model(
+        self, shared: None, federation: SimulatedFederation, clock: ManualClock, sent_tasks: Any
+    ) -> None:
+        training_round = start(federation, clock)
+
+        def worker() -> int:
+            """Run whatever is due, whoever else may be running it, until the model is proposed."""
+            finished = 0
+            while TrainingRound.objects.get(pk=training_round.pk).status == "aggregating":
+                for task in list(reconcile.due(clock=clock)):
+                    if "shard_id" in task.kwargs:
+                        finished += aggregation.aggregate_shard(shard_id=int(task.kwargs["shard_id"]), clock=clock)
+                    else:
+                        aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
+            return finished
+
+        assert sum(in_threads(*[worker] * 4)) == 2 * STEP_SHARDS
+        assert ModelVersion.objects.filter(training_round=training_round).count() == 1
+        assert Proposal.objects.filter(round_id=training_round.round_id).count() == 1
+        assert scratch.stores() == []
 
 
 @pytest.mark.django_db

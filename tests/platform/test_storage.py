@@ -120,6 +120,7 @@ def test_scratch_is_thrown_away_and_blobs_of_the_same_bytes_stay(data_dir: Path)
     kept = blobs().put(b"x")
     assert scratch.scratch("round-1").put(b"x") == kept
     scratch.scratch("round-2").put(b"x")
+    (data_dir / "scratch" / ".hidden").touch()
     assert scratch.stores() == ["round-1", "round-2"]
     scratch.discard("round-1")
     assert scratch.stores() == ["round-2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,15 +22,15 @@ class Superseded(Exception):
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(ABC):
     """A worker's right to go on with a row."""
 
     token: str
     clock: Clock
 
+    @abstractmethod
     def held(self) -> QuerySet[Any]:
         """The row, as long as this claim holds it and there is a point in going on."""
-        raise NotImplementedError
 
     def renew(self) -> None:
         """Extend the lease.

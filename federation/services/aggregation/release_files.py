@@ -13,6 +13,7 @@ from federation.services.aggregation.inputs import Inputs
 from federation.services.aggregation.work import Part
 from flxdr.platform.storage.blobs import blobs
 from models_ml import codec, state_file
+from models_ml.errors import OutOfRange
 from models_ml.fixed_point import add_update, dequantise
 from models_ml.vector_file import FLOAT64, INT32, open_vector
 
@@ -42,7 +43,7 @@ def write(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> R
         renew: called between portions.
 
     Raises:
-        OutOfRange: a value of the new model leaves the fixed-point range.
+        OutOfRange: a value of the new model leaves the fixed-point range, or one of the state is not finite.
         BlobDamaged, BlobMissing: the parent's file is not what it was.
     """
     model = _ModelStream(inputs, parts, renew)
@@ -93,7 +94,10 @@ def _write_state(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None
             for part in parts:
                 vector = part.state[index]
                 for span in _chunks(vector):
-                    yield np.asarray(vector[span], dtype=FLOAT64).tobytes()
+                    values = np.asarray(vector[span], dtype=FLOAT64)
+                    if not np.isfinite(values).all():
+                        raise OutOfRange(f"the optimiser's {names[index]} holds a value that is not finite")
+                    yield values.tobytes()
                 renew()
 
     digest, _ = blobs().put_stream(file(), len(header) + FLOAT64.itemsize * len(names) * inputs.schema.size)

@@ -35,7 +35,7 @@ def discard(name: str) -> None:
 def stores() -> list[str]:
     """The names of the stores that are there."""
     root = _root()
-    return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    return sorted(path.name for path in root.iterdir() if _NAME.match(path.name)) if root.is_dir() else []
 
 
 def _root() -> Path:
