@@ -70,10 +70,7 @@ class ShardClaim(Claim):
 
     def held(self) -> QuerySet[AggregationShard]:
         return AggregationShard.objects.filter(
-            pk=self.shard.pk,
-            status=AggregationShard.Status.WAITING,
-            training_round__status=TrainingRound.Status.AGGREGATING,
-            token=self.token,
+            pk=self.shard.pk, status=AggregationShard.Status.WAITING, token=self.token
         )
 
 
@@ -107,9 +104,5 @@ def rounds_due(now: datetime) -> QuerySet[TrainingRound]:
 
 
 def shards_due(now: datetime) -> QuerySet[AggregationShard]:
-    """Shards of aggregating rounds that wait and that nobody holds."""
-    return AggregationShard.objects.filter(
-        free(now),
-        status=AggregationShard.Status.WAITING,
-        training_round__status=TrainingRound.Status.AGGREGATING,
-    )
+    """Shards that wait and that nobody holds; the transaction that ends a round stops its shards."""
+    return AggregationShard.objects.filter(free(now), status=AggregationShard.Status.WAITING)
