@@ -27,6 +27,7 @@ TASKS_AT_ONCE = 2
 SIZES = (("200x1e6", 200, 1_000_000), ("20x1e7", 20, 10_000_000))
 METHODS: dict[str, dict[str, Any]] = {
     "FedAvg": {"aggregation_method": "FedAvg"},
+    "FedAdam": {"aggregation_method": "FedAdam"},
     "trimmed_mean": {
         "aggregation_method": "RobustAggregator",
         "aggregation_params": {"robust_method": "trimmed_mean"},

@@ -6,6 +6,7 @@ round's shards start anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from flxdr.core import canonical
 from flxdr.platform.errors import BlobDamaged, BlobMissing
 from flxdr.platform.storage.scratch import scratch
 from models_ml.vector_file import FLOAT64, INT32, StoredVector
+
+_CHUNK = 2**18
 
 
 class PiecesLost(Exception):
@@ -45,9 +48,7 @@ def products(training_round: TrainingRound, digest: str) -> NDArray[Any]:
 
 def put_part(training_round: TrainingRound, part: Part) -> str:
     """Store a combined range: its int32 values, then each state vector's float64 values."""
-    vectors = [part.update.astype(INT32, copy=False), *(vector.astype(FLOAT64, copy=False) for vector in part.state)]
-    size = sum(vector.nbytes for vector in vectors)
-    digest, _ = scratch(training_round.round_id).put_stream((vector.tobytes() for vector in vectors), limit=size)
+    digest, _ = scratch(training_round.round_id).put_stream(_bytes_of(part), limit=part.nbytes)
     return digest
 
 
@@ -63,6 +64,12 @@ def part_of(shard: AggregationShard, state_count: int) -> Part:
     for _ in range(state_count):
         vectors.append(vectors[-1].after(size, FLOAT64))
     return Part(shard.start, vectors[0], vectors[1:])
+
+
+def _bytes_of(part: Part) -> Iterator[bytes]:
+    for vector, dtype in ((part.update, INT32), *((vector, FLOAT64) for vector in part.state)):
+        for start in range(0, vector.size, _CHUNK):
+            yield vector[start : start + _CHUNK].astype(dtype, copy=False).tobytes()
 
 
 def _path(training_round: TrainingRound, digest: str) -> Path:

@@ -15,8 +15,8 @@ from federation.aggregation.cohort import Plan
 from federation.services.aggregation.inputs import Inputs
 from federation.services.aggregation.state import state_before
 
-_PORTION_VALUES = 2**24  # values read between two renewals of the lease: about a second at the most
-_PORTION_WIDTH = 2**20
+_PORTION_VALUES = 2**23  # read between two renewals of the lease: less than a second
+_PORTION_WIDTH = 2**18  # so that what a strategy needs beside its result is small
 _FEWEST = 16
 
 
@@ -34,8 +34,8 @@ class Part:
     state: Sequence[Any]
 
     @property
-    def stop(self) -> int:
-        return self.start + int(self.update.size)
+    def nbytes(self) -> int:
+        return int(self.update.size) * (4 + 8 * len(self.state))
 
 
 def ranges(count: int, size: int) -> list[slice]:
