@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,10 @@ from tests.federation.threads import in_threads
 from tests.support.federation import SimulatedFederation
 
 NAMES = tuple(f"org-{letter}" for letter in "abcdefg")  # as many as Bulyan needs
+SIZE = sum(math.prod(shape) for shape in SHAPES.values())
 STEP_SHARDS = 5
+WIDTH = SIZE // STEP_SHARDS + 3  # the last range is shorter
+FEWEST = 16  # as many updates count at least where ranges are cut
 CHOICES = [(choice["method"], choice["robust_method"]) for choice in registry.describe()]
 SHARDED = [*["measure"] * STEP_SHARDS, *["combine"] * STEP_SHARDS]
 
@@ -59,8 +63,8 @@ def chosen(method: str, robust: str | None) -> dict[str, Any]:
 
 @pytest.fixture
 def shared(env: Callable[..., Env]) -> None:
-    """Workers take 20 of the model's 82 coordinates at a time."""
-    env(aggregation_shard_values=20 * 16)
+    """Workers take a fifth of the model's coordinates at a time."""
+    env(aggregation_shard_values=WIDTH * FEWEST)
 
 
 @pytest.fixture
@@ -131,10 +135,10 @@ class TestSameModel:
                 assert work_off(training_round, clock) == []
                 whole = result(training_round)
             with undone():
-                env(aggregation_shard_values=7 * 16)
+                env(aggregation_shard_values=SIZE // 11 * FEWEST)
                 assert work_off(training_round, clock) == ["measure"] * 12 + ["combine"] * 12
                 assert result(training_round) == whole
-            env(aggregation_shard_values=20 * 16)
+            env(aggregation_shard_values=WIDTH * FEWEST)
             assert work_off(training_round, clock) == SHARDED
             assert result(training_round) == whole
             env(aggregation_shard_values=2**26)
@@ -160,7 +164,7 @@ class TestSameModel:
         with undone():
             work_off(large, clock)
             expected = result(large)
-        monkeypatch.setattr(work, "_PORTION_WIDTH", 3)
+        monkeypatch.setattr(work, "_PORTION_WIDTH", WIDTH // 7)
         work_off(large, clock)
         assert result(large) == expected
 
@@ -175,7 +179,8 @@ class TestSteps:
     def test_the_ranges_cover_every_coordinate_once(self, large: TrainingRound, clock: ManualClock) -> None:
         shards = begin(large, clock)
         ends = [(shard.start, shard.stop) for shard in shards]
-        assert ends == [(0, 20), (20, 40), (40, 60), (60, 80), (80, 82)]
+        assert ends == [(start, min(start + WIDTH, SIZE)) for start in range(0, SIZE, WIDTH)]
+        assert len(ends) == STEP_SHARDS
         assert {shard.step for shard in shards} == {"measure"}
         large.refresh_from_db()
         assert (large.status, large.token, large.lease_until) == ("aggregating", "", None)
@@ -281,7 +286,7 @@ class TestClaims:
     def test_busy_workers_are_not_flooded(
         self, federation: SimulatedFederation, clock: ManualClock, env: Callable[..., Env]
     ) -> None:
-        env(aggregation_shard_values=16)
+        env(aggregation_shard_values=SIZE // 40 * FEWEST)
         shards = begin(start(federation, clock), clock)
         sent = [task.kwargs["shard_id"] for task in reconcile.due(clock=clock)]
         assert sent == [shard.pk for shard in shards[: reconcile.SHARDS_AT_ONCE]]
@@ -290,7 +295,7 @@ class TestClaims:
         self, large: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (shard, *_) = begin(large, clock)
-        monkeypatch.setattr(work, "_PORTION_WIDTH", 4)
+        monkeypatch.setattr(work, "_PORTION_WIDTH", WIDTH // 4)
         original = engine.measure
 
         def slow(*args: Any, **kwargs: Any) -> Any:
@@ -405,7 +410,7 @@ class TestEnds:
         self, large: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (shard, *_) = begin(large, clock)
-        monkeypatch.setattr(work, "_PORTION_WIDTH", 4)
+        monkeypatch.setattr(work, "_PORTION_WIDTH", WIDTH // 4)
         original = engine.measure
         portions: list[Any] = []
 
@@ -508,13 +513,16 @@ def flip(path: Path) -> None:
 
 @pytest.mark.django_db
 class TestDamagedFiles:
-    @pytest.mark.parametrize("values", [2**26, 20 * 16])
+    @pytest.mark.parametrize("values", [2**26, WIDTH * FEWEST])
     def test_before_the_aggregation(
         self, federation: SimulatedFederation, clock: ManualClock, env: Callable[..., Env], values: int
     ) -> None:
         env(aggregation_shard_values=values)
         training_round = start(federation, clock)
-        for digest in (Submission.objects.all()[0].update_digest, ModelVersion.objects.get(version=0).blob_digest):
+        for digest in (
+            Submission.objects.all()[0].update_digest,
+            ModelVersion.objects.get(model_name=MODEL, version=0).blob_digest,
+        ):
             for damage, code in ((cut, "blob_damaged"), (flip, "blob_damaged"), (Path.unlink, "blob_not_found")):
                 path = blobs().path(digest)
                 kept = path.read_bytes()
