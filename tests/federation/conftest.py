@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from django.apps import apps
 from federation.models import TrainingRound
 from federation.services import rounds
 from flxdr.core.clock import ManualClock
+from flxdr.env import Env
+from tests.federation import sharded_rounds
 from tests.support.federation import SimulatedFederation, SimulatedOrganization
 
 
@@ -74,3 +77,15 @@ def opened(pair: SimulatedFederation, clock: ManualClock) -> TrainingRound:
 @pytest.fixture
 def normaliser(pair: SimulatedFederation, clock: ManualClock) -> TrainingRound:
     return rounds.start_round(actor="operator", model_name="edge-normaliser", clock=clock)
+
+
+@pytest.fixture
+def shared(env: Callable[..., Env]) -> None:
+    """Workers take a fifth of the model's coordinates at a time."""
+    env(aggregation_shard_values=sharded_rounds.WIDTH * sharded_rounds.FEWEST)
+
+
+@pytest.fixture
+def large(shared: None, federation: SimulatedFederation, clock: ManualClock) -> TrainingRound:
+    """A round that workers will share; nobody has begun."""
+    return sharded_rounds.start(federation, clock)
