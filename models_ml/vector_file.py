@@ -37,7 +37,11 @@ class StoredVector(Generic[Value]):
     size: int
     dtype: np.dtype[Value]
 
-    def __getitem__(self, span: slice) -> NDArray[Value]:
+    @property
+    def shape(self) -> tuple[int]:
+        return (self.size,)
+
+    def __getitem__(self, span: slice, /) -> NDArray[Value]:
         start, stop, step = span.indices(self.size)
         if step != 1:
             raise ValueError("a stored vector is read in contiguous ranges")

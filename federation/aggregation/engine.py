@@ -7,7 +7,7 @@ workers can share a round's coordinates, and the result is the one that a single
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -38,7 +38,7 @@ class Combined:
 def aggregate(
     strategy: Strategy,
     cohort: Cohort,
-    state: tuple[Vector, ...] | None = None,
+    state: Sequence[Vector] | None = None,
     *,
     products: NDArray[Any] | None = None,
     threads: int | None = None,
@@ -82,7 +82,7 @@ def combine(
     strategy: Strategy,
     plan: Plan,
     cohort: Cohort,
-    state: tuple[Vector, ...] | None = None,
+    state: Sequence[Vector] | None = None,
     span: slice | None = None,
     *,
     threads: int | None = None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from federation.services.aggregation.inputs import Inputs
 from flxdr.platform.storage.blobs import blobs
 from models_ml import state_file
 from models_ml.vector_file import FLOAT64, StoredVector, require_file
 
 
-def state_before(inputs: Inputs) -> list[StoredVector] | None:
+def state_before(inputs: Inputs) -> list[StoredVector[Any]] | None:
     """The vectors of the state file that the configuration names, in the order of the strategy's state names.
 
     None where the state starts anew.

@@ -65,8 +65,7 @@ def combined(inputs: Inputs, plan: Plan, span: slice, renew: Callable[[], None])
     state = np.empty((len(inputs.strategy.state_names), width), dtype=np.float64)
     for portion in _portions(inputs, span):
         own = slice(portion.start - span.start, portion.stop - span.start)
-        start = None if before is None else np.stack([vector[portion] for vector in before])
-        result = engine.combine(inputs.strategy, plan, inputs.cohort, start, portion)
+        result = engine.combine(inputs.strategy, plan, inputs.cohort, before, portion)
         update[own] = result.update
         if len(state):
             state[:, own] = result.state
