@@ -11,7 +11,7 @@ SHARDS = 80  # of 5,065 coordinates
 
 RECOMPUTE = """
 from federation.aggregation.cohort import Cohort
-from federation.aggregation import registry, weighting
+from federation.aggregation import engine, registry, weighting
 from federation.models import ModelVersion, TrainingRound
 from federation.round_config import RoundConfig
 from flxdr.platform.storage.blobs import blobs
@@ -26,7 +26,7 @@ cohort = Cohort(
     weighting.weights([row.samples for row in sent], config.weighting),
     [row.wire_digest for row in sent],
 )
-update = registry.build(config.aggregation_method, config.aggregation_params).aggregate(cohort).update
+update = engine.aggregate(registry.build(config.aggregation_method, config.aggregation_params), cohort).update
 parent = read(ModelVersion.objects.get(model_name=config.model_name, model_hash=config.parent_hash).blob_digest)
 model = add_update(codec.flatten(parent), update)
 print(codec.model_hash(codec.encode(codec.unflatten(model, codec.schema_of(parent)))))
