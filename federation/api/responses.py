@@ -182,7 +182,7 @@ class ParticipantEntry(Answer):
     update_norm = serializers.FloatField(allow_null=True, help_text="L2 norm of the update, in model units")
     cosine = serializers.FloatField(allow_null=True, help_text="to the mean of the others' updates")
     distance = serializers.FloatField(
-        allow_null=True, help_text="median L2 distance to the other updates, in model units"
+        allow_null=True, help_text="L2 distance to the geometric median of the updates, in model units"
     )
     anomaly_score = serializers.FloatField(
         allow_null=True, help_text="0 like the others, above 1 suspicious; null before the aggregation"

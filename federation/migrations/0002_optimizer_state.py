@@ -27,6 +27,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="participant",
             name="distance",
-            field=models.FloatField(blank=True, help_text="median L2 distance to the other updates", null=True),
+            field=models.FloatField(blank=True, help_text="L2 distance to the geometric median of the updates", null=True),
         ),
     ]

@@ -82,7 +82,7 @@ class Participant(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.EXPECTED)
     update_norm = models.FloatField(null=True, blank=True, help_text="L2 norm of the update, in model units")
     cosine = models.FloatField(null=True, blank=True, help_text="cosine to the mean of the others' updates")
-    distance = models.FloatField(null=True, blank=True, help_text="median L2 distance to the other updates")
+    distance = models.FloatField(null=True, blank=True, help_text="L2 distance to the geometric median of the updates")
     anomaly_score = models.FloatField(null=True, blank=True, help_text="0 like the cohort, above 1 suspicious")
     left_out_reason = models.CharField(max_length=200, blank=True)
 
