@@ -27,6 +27,8 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="participant",
             name="distance",
-            field=models.FloatField(blank=True, help_text="L2 distance to the geometric median of the updates", null=True),
+            field=models.FloatField(
+                blank=True, help_text="L2 distance to the geometric median of the updates", null=True
+            ),
         ),
     ]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from django.db import DatabaseError
+from functools import partial
 
 from federation.models import AggregationShard
-from federation.services import rounds
 from federation.services.aggregation import inputs, shards, whole, work
-from federation.services.aggregation.claims import RoundClaim, Superseded, claim_round
-from federation.services.aggregation.pieces import PiecesLost
-from federation.services.transitions import Status
+from federation.services.aggregation.attempt import attempt
+from federation.services.aggregation.claims import RoundClaim, claim_round
 from flxdr.core.clock import Clock
-from flxdr.core.errors import FlxdrError
 
 Step = AggregationShard.Step
 
@@ -21,32 +18,13 @@ def aggregate_round(*, round_id: str, clock: Clock) -> bool:
 
     A large round is shared among the workers: then this makes the next step's shards, and the last shard to finish
     asks for this again. Safe to call any number of times, at once, and after a crash at any point: one claim at a time,
-    and only a commit under the current claim counts. An aggregation that is impossible fails the round with its code;
-    trouble of the database or the disk gives the claim back for a later attempt.
+    and only a commit under the current claim counts (see `attempt` for its ends).
 
     Returns:
         Whether this call proposed the model.
     """
     claim = claim_round(round_id, clock)
-    if claim is None:
-        return False
-    try:
-        return _next_step(claim)
-    except Superseded:
-        return False
-    except PiecesLost:
-        shards.start_over(claim)
-        return False
-    except FlxdrError as error:
-        _fail(claim, error.code, error.detail)
-        return False
-    except (DatabaseError, OSError):
-        claim.give_up()
-        raise
-    except Exception as error:
-        # A defect would meet the same submissions again: fail the round rather than retry for ever, and let it be seen.
-        _fail(claim, "aggregation_failed", f"unexpected {type(error).__name__}; see the coordinator's log")
-        raise
+    return claim is not None and attempt(claim, partial(_next_step, claim))
 
 
 def _next_step(claim: RoundClaim) -> bool:
@@ -60,14 +38,3 @@ def _next_step(claim: RoundClaim) -> bool:
         return whole.aggregate(claim, found)
     shards.plan(claim, found, Step.MEASURE)
     return False
-
-
-def _fail(claim: RoundClaim, code: str, reason: str) -> None:
-    rounds.fail_round(
-        round_id=claim.training_round.round_id,
-        code=code,
-        reason=reason,
-        sources=(Status.AGGREGATING,),
-        token=claim.token,
-        clock=claim.clock,
-    )

@@ -1,0 +1,57 @@
+"""How a worker's attempt at a round's step or at a shard may end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import DatabaseError, transaction
+
+from federation.models import TrainingRound
+from federation.services import rounds
+from federation.services.aggregation import shards
+from federation.services.aggregation.claims import RoundClaim, ShardClaim, Superseded
+from federation.services.aggregation.pieces import PiecesLost
+from federation.services.transitions import Status
+from flxdr.core.errors import FlxdrError
+
+
+def attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
+    """Do the claimed work.
+
+    What is impossible fails the round with its code; trouble of the database or the disk gives the claim back for a
+    later attempt; results of other workers that are lost make the round start over.
+
+    Returns:
+        What `work` returns; False where it came to nothing.
+    """
+    try:
+        return work()
+    except Superseded:
+        return False
+    except PiecesLost:
+        shards.start_over(claim)
+        return False
+    except FlxdrError as error:
+        _fail(claim, error.code, error.detail)
+        return False
+    except (DatabaseError, OSError):
+        claim.give_up()
+        raise
+    except Exception as error:
+        # A defect would meet the same submissions again: fail the round rather than retry for ever, and let it be seen.
+        _fail(claim, "aggregation_failed", f"unexpected {type(error).__name__}; see the coordinator's log")
+        raise
+
+
+def _fail(claim: RoundClaim | ShardClaim, code: str, reason: str) -> None:
+    with transaction.atomic():
+        # The round's row first, as everybody who ends a round.
+        TrainingRound.objects.select_for_update().get(pk=claim.training_round.pk)
+        if claim.held().exists():
+            rounds.fail_round(
+                round_id=claim.training_round.round_id,
+                code=code,
+                reason=reason,
+                sources=(Status.AGGREGATING,),
+                clock=claim.clock,
+            )
