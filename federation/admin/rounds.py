@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
-from federation.aggregation import registry
+from federation.aggregation import registry, weighting
 from federation.models import Campaign, Participant, TrainingRound
 from federation.services import campaigns, rounds
 from federation.services.round_setup import aggregation_choice
@@ -75,6 +75,11 @@ class StartForm(ServiceForm):
     aggregation_method = forms.ChoiceField(choices=_method_choices, required=False)
     robust_method = forms.ChoiceField(choices=_robust_choices, required=False, help_text=f"what {registry.ROBUST} runs")
     aggregation_params = AggregationParamsField(required=False, help_text=_params_help())
+    weighting = forms.ChoiceField(
+        choices=[("", "as usual for the model"), *((how, how) for how in weighting.WEIGHTINGS)],
+        required=False,
+        help_text="of the means; robust methods weigh all alike",
+    )
     min_orgs = forms.IntegerField(label="organisations needed", min_value=1, required=False)
     timeout = forms.IntegerField(label="seconds to submit", min_value=1, required=False)
 

@@ -152,10 +152,12 @@ def test_a_round_is_started_and_aborted(operator: Client, federation: SimulatedF
 def test_the_aggregation_is_chosen(operator: Client, federation: SimulatedFederation, model: str) -> None:
     federation.enrol(*"abcde", algorithm=None)
     choice = {"aggregation_method": "RobustAggregator", "robust_method": "krum", "aggregation_params": "byzantine=1"}
+    choice["weighting"] = "equal"
     operator.post(url(model, "add"), {"model_name": "edge-classifier", **choice}, follow=True)
     config = RoundConfig.decode(bytes(TrainingRound.objects.get().config))
     assert config.aggregation_method == "RobustAggregator"
     assert config.aggregation_params == {"robust_method": "krum", "byzantine": 1}
+    assert config.weighting == "equal"
 
 
 @pytest.mark.parametrize("model", ["traininground", "campaign"])

@@ -173,11 +173,12 @@ class TestTrainCommand:
     def test_it_chooses_the_aggregation(self, pair: SimulatedFederation) -> None:
         pair.enrol("org-gamma")
         choice = ["--aggregation-method", "RobustAggregator", "--robust-method", "trimmed_mean"]
-        choice += ["--aggregation-params", "trim_ppm=300000"]
+        choice += ["--aggregation-params", "trim_ppm=300000", "--weighting", "capped"]
         call_command(Command(pause=lambda _: complete_round(pair)), "--rounds", "1", *choice)
         config = RoundConfig.decode(bytes(TrainingRound.objects.get().config))
         assert config.aggregation_method == "RobustAggregator"
         assert config.aggregation_params == {"robust_method": "trimmed_mean", "trim_ppm": 300_000}
+        assert config.weighting == "capped"
 
     @pytest.mark.parametrize(
         ("choice", "message"),

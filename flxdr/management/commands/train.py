@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from federation import selectors
 from federation.aggregation.registry import METHODS, ROBUST_METHODS
+from federation.aggregation.weighting import WEIGHTINGS
 from federation.services import campaigns
 from federation.services.round_setup import aggregation_choice
 from flxdr.core.clock import SystemClock
@@ -44,6 +45,7 @@ class Command(BaseCommand):
             metavar="NAME=INTEGER,...",
             help="the method's parameters; their names and ranges are at /docs, under round/start",
         )
+        parser.add_argument("--weighting", choices=WEIGHTINGS, help="of the means (as usual for the model)")
 
     def handle(
         self,
@@ -53,6 +55,7 @@ class Command(BaseCommand):
         aggregation_method: str | None,
         robust_method: str | None,
         aggregation_params: Mapping[str, int] | None,
+        weighting: str | None,
         **_: Any,
     ) -> None:
         try:
@@ -60,7 +63,8 @@ class Command(BaseCommand):
                 actor="command:train",
                 model_name=model,
                 rounds=rounds,
-                parameters=aggregation_choice(aggregation_method, robust_method, aggregation_params),
+                parameters=aggregation_choice(aggregation_method, robust_method, aggregation_params)
+                | ({"weighting": weighting} if weighting else {}),
                 clock=SystemClock(),
             )
         except FlxdrError as error:
