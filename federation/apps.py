@@ -11,9 +11,11 @@ class FederationConfig(AppConfig):
 
     def ready(self) -> None:
         from federation.services.directory import OrganizationDirectory  # noqa: PLC0415 (models load first)
+        from federation.services.recomputation import ReleaseRecomputer  # noqa: PLC0415
         from federation.services.release import ReleaseListener  # noqa: PLC0415
         from flxdr.platform.auth import directory  # noqa: PLC0415
-        from ledger.services import listeners  # noqa: PLC0415
+        from ledger.services import listeners, recomputation  # noqa: PLC0415
 
         directory.register(OrganizationDirectory())
         listeners.register(ReleaseListener())
+        recomputation.register(ReleaseRecomputer())

@@ -30,8 +30,15 @@ class Inputs:
     cohort: Cohort
 
 
-def load(training_round: TrainingRound) -> Inputs:
-    """The inputs of a round; of the files only headers and lengths are read.
+def parent_of(training_round: TrainingRound) -> ModelVersion:
+    """The model that an open round starts from; its first submission fixed the schema of a model that had none."""
+    parent = model_versions.parent_of(RoundConfig.decode(bytes(training_round.config)))
+    assert parent is not None, "the first submission fixed the schema"
+    return parent
+
+
+def assemble(training_round: TrainingRound, parent: ModelVersion) -> Inputs:
+    """The inputs of a round that started from `parent`; of the files only headers and lengths are read.
 
     Raises:
         SubmissionDamaged: a stored update is no file of the model's schema.
@@ -39,8 +46,6 @@ def load(training_round: TrainingRound) -> Inputs:
     """
     config = RoundConfig.decode(bytes(training_round.config))
     submissions = _submissions(training_round)
-    parent = model_versions.parent_of(config)
-    assert parent is not None, "the first submission fixed the schema"
     schema = ModelSchema.from_json(parent.schema)
     store = blobs()
     paths = [store.path(submission.update_digest) for submission in submissions]
@@ -54,7 +59,7 @@ def load(training_round: TrainingRound) -> Inputs:
     return Inputs(training_round, config, submissions, parent, schema, strategy, cohort)
 
 
-def verify(training_round: TrainingRound, renew: Callable[[], None]) -> None:
+def verify(training_round: TrainingRound, parent: ModelVersion, renew: Callable[[], None]) -> None:
     """Hash every file that the aggregation reads.
 
     Args:
@@ -65,8 +70,6 @@ def verify(training_round: TrainingRound, renew: Callable[[], None]) -> None:
         BlobDamaged: a file has changed.
     """
     config = RoundConfig.decode(bytes(training_round.config))
-    parent = model_versions.parent_of(config)
-    assert parent is not None, "the first submission fixed the schema"
     digests = [parent.blob_digest, *(submission.update_digest for submission in _submissions(training_round))]
     if config.optimizer_state_hash is not None:
         digests.append(config.optimizer_state_hash)
@@ -86,7 +89,7 @@ def damage_told_from_trouble(training_round: TrainingRound, renew: Callable[[], 
     try:
         yield
     except OSError:
-        verify(training_round, renew)
+        verify(training_round, parent_of(training_round), renew)
         raise
 
 

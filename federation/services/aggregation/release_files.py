@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def write(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> R
         OutOfRange: a value of the new model leaves the fixed-point range, or one of the state is not finite.
         BlobDamaged, BlobMissing: the parent's file is not what it was.
     """
-    model = _ModelStream(inputs, parts, renew)
+    model = ModelStream(inputs, parts, renew)
     limit = len(codec.header(inputs.schema)) + INT32.itemsize * inputs.schema.size
     blob_digest, _ = blobs().put_stream(model, limit)
     return ReleaseFiles(
@@ -57,7 +58,7 @@ def write(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> R
     )
 
 
-class _ModelStream:
+class ModelStream:
     """The bytes of the new model's file, once; hash and norm are complete when they are."""
 
     def __init__(self, inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> None:
@@ -82,25 +83,36 @@ class _ModelStream:
             self._renew()
 
 
-def _write_state(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> str | None:
+def state_stream(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> Iterator[bytes] | None:
+    """The bytes of the file of the optimiser's state; None where the strategy keeps none.
+
+    Raises:
+        OutOfRange: while it is read: a value is not finite.
+    """
     names = inputs.strategy.state_names
     if not names:
         return None
-    header = state_file.header(names, inputs.schema.size)
+    values = (_values_of(parts, index, name, renew) for index, name in enumerate(names))
+    return chain([state_file.header(names, inputs.schema.size)], chain.from_iterable(values))
 
-    def file() -> Iterator[bytes]:
-        yield header
-        for index in range(len(names)):
-            for part in parts:
-                vector = part.state[index]
-                for span in _chunks(vector):
-                    values = np.asarray(vector[span], dtype=FLOAT64)
-                    if not np.isfinite(values).all():
-                        raise OutOfRange(f"the optimiser's {names[index]} holds a value that is not finite")
-                    yield values.tobytes()
-                renew()
 
-    digest, _ = blobs().put_stream(file(), len(header) + FLOAT64.itemsize * len(names) * inputs.schema.size)
+def _values_of(parts: Sequence[Part], index: int, name: str, renew: Callable[[], None]) -> Iterator[bytes]:
+    for part in parts:
+        vector = part.state[index]
+        for span in _chunks(vector):
+            values = np.asarray(vector[span], dtype=FLOAT64)
+            if not np.isfinite(values).all():
+                raise OutOfRange(f"the optimiser's {name} holds a value that is not finite")
+            yield values.tobytes()
+        renew()
+
+
+def _write_state(inputs: Inputs, parts: Sequence[Part], renew: Callable[[], None]) -> str | None:
+    state = state_stream(inputs, parts, renew)
+    if state is None:
+        return None
+    names, size = inputs.strategy.state_names, inputs.schema.size
+    digest, _ = blobs().put_stream(state, len(state_file.header(names, size)) + FLOAT64.itemsize * len(names) * size)
     return digest
 
 

@@ -29,11 +29,12 @@ def aggregate_round(*, round_id: str, clock: Clock) -> bool:
 
 def _next_step(claim: RoundClaim) -> bool:
     training_round = claim.training_round
+    parent = inputs.parent_of(training_round)
     if training_round.shards.exists():
         with inputs.damage_told_from_trouble(training_round, claim.renew):
-            return shards.advance(claim, inputs.load(training_round))
-    inputs.verify(training_round, claim.renew)
-    found = inputs.load(training_round)
+            return shards.advance(claim, inputs.assemble(training_round, parent))
+    inputs.verify(training_round, parent, claim.renew)
+    found = inputs.assemble(training_round, parent)
     if len(work.ranges(found.cohort.count, found.cohort.size)) == 1:
         return whole.aggregate(claim, found)
     shards.plan(claim, found, Step.MEASURE)

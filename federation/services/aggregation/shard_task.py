@@ -23,6 +23,8 @@ def aggregate_shard(*, shard_id: int, clock: Clock) -> bool:
 
 
 def _work(claim: ShardClaim) -> bool:
-    with inputs.damage_told_from_trouble(claim.training_round, claim.renew):
-        shards.finish(claim, shards.run(claim, inputs.load(claim.training_round)))
+    training_round = claim.training_round
+    with inputs.damage_told_from_trouble(training_round, claim.renew):
+        found = inputs.assemble(training_round, inputs.parent_of(training_round))
+        shards.finish(claim, shards.run(claim, found))
     return True

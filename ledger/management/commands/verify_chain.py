@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flxdr.core.clock import SystemClock
 from ledger.chain.verify import Report
+from ledger.services.recomputation import RecomputationReport, recompute_releases
 from ledger.services.verification import newest_height, verify_ledger
 
 
@@ -36,20 +37,32 @@ class Command(BaseCommand):
             metavar="H",
             help="check signatures from height H on; the blocks below are checked for structure only",
         )
+        parser.add_argument(
+            "--recompute",
+            action="store_true",
+            help="also recompute every release from its round's stored submissions and compare the model's hash",
+        )
         parser.add_argument("--json", action="store_true", help="answer with one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        recomputation: RecomputationReport | None = None
         try:
             report = _verify(options)
+            if options["recompute"] and report.chain_valid:
+                with _progress("recomputing", enabled=not options["json"]) as advance:
+                    recomputation = recompute_releases(last=report.blocks_verified - 1, progress=advance)
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
                 f"the ledger cannot be read: {error}. Run `manage.py migrate` if this database is new.", returncode=2
             ) from error
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_json()))
+            recomputed = {"recomputation": recomputation.as_json()} if recomputation else {}
+            self.stdout.write(json.dumps(report.as_json() | recomputed))
         else:
             self._tell(report)
-        if not report.chain_valid:
+            if recomputation is not None:
+                self._tell_recomputation(recomputation)
+        if not report.chain_valid or (recomputation is not None and not recomputation.holds):
             raise SystemExit(1)
 
     def _tell(self, report: Report) -> None:
@@ -72,9 +85,22 @@ class Command(BaseCommand):
         self.stdout.write(f"{report.unanchored} block(s) unanchored: nobody outside this database vouches for them")
         self.stdout.write(speed)
 
+    def _tell_recomputation(self, found: RecomputationReport) -> None:
+        style = self.style.SUCCESS if found.holds else self.style.ERROR
+        self.stdout.write(
+            style(f"recomputed: {found.matched} release(s) match, {len(found.differing)} differ")
+            + f", {len(found.not_recomputable)} not recomputable"
+        )
+        if found.on_trust:
+            self.stdout.write(f"  {found.on_trust} of them hold updates as the coordinator converted them")
+        for each in found.differing:
+            self.stdout.write(f"  height {each.height}: {each.field} is {each.actual}, the block says {each.expected}")
+        for each in found.not_recomputable:
+            self.stdout.write(f"  height {each.height}: {each.field}")
+
 
 def _verify(options: Mapping[str, Any]) -> Report:
-    with _progress(enabled=not options["json"]) as advance:
+    with _progress("verifying", enabled=not options["json"]) as advance:
         return verify_ledger(
             clock=SystemClock(),
             genesis=options["genesis"],
@@ -84,12 +110,12 @@ def _verify(options: Mapping[str, Any]) -> Report:
 
 
 @contextmanager
-def _progress(*, enabled: bool) -> Iterator[Callable[[int], None] | None]:
+def _progress(what: str, *, enabled: bool) -> Iterator[Callable[[int], None] | None]:
     console = Console(stderr=True)
     if not enabled or not console.is_terminal:
         yield None
         return
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("blocks", total=newest_height() + 1)
         yield lambda height: bar.update(task, completed=height + 1)
