@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +194,26 @@ def test_an_index_that_the_guide_reads(sealed: Consortium) -> None:
         rows = cursor.fetchall()
     assert rows[-1] == (6, hash_of("global 3"))
     assert rows[0] == (0, None)
+
+
+def test_an_export_is_verified_like_the_database(
+    sealed: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "chain.jsonl"
+    call_command("export_chain", str(file))
+    assert f"7 block(s) of the chain {selectors.chain_id()}" in capsys.readouterr().err
+    call_command("verify_chain", "--json", export=file, genesis=selectors.chain_id())
+    assert json.loads(capsys.readouterr().out)["blocks_verified"] == 7
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:3], *lines[4:]]))
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_chain", "--json", export=file)
+    assert ended.value.code == 1
+    assert json.loads(capsys.readouterr().out)["first_bad"]["height"] == 2
+
+
+def test_an_export_holds_no_submissions_to_recompute_from(sealed: Consortium, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="--recompute needs the submissions"):
+        call_command("verify_chain", export=tmp_path / "chain.jsonl", recompute=True)
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("verify_chain", export=tmp_path / "none.jsonl")

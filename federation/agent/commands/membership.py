@@ -11,11 +11,14 @@ import typer
 
 from federation.agent import chain, enrolment
 from federation.agent.client import Backoff
-from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, surroundings
+from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, reporting, surroundings
 from federation.agent.errors import Refused, Unreachable
+from federation.agent.output import Output
 from federation.agent.session import Agent
+from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
-from ledger.chain.verify import Report
+from ledger.chain import export
+from ledger.chain.verify import Report, verify_chain
 
 
 def enrol(
@@ -51,14 +54,50 @@ def enrol(
         )
 
 
-def verify(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json = False) -> None:
-    """Download the whole chain and verify it from the pinned genesis. Exit code 1 names the first bad height."""
+def verify(
+    context: typer.Context,
+    *,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="An export to verify, offline, instead of the live chain.")
+    ] = None,
+    genesis: Annotated[
+        str | None, typer.Option("--genesis", help="Genesis hash that the file must start from.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    machine: Json = False,
+) -> None:
+    """Verify the whole chain. Exit code 1 names the first bad height.
+
+    Without FILE the chain is downloaded and verified from the pinned genesis. With FILE neither a coordinator nor an
+    agent's folder is needed.
+    """
+    if file is not None:
+        with reporting(machine) as output:
+            _verify_file(output, file, genesis)
+        return
+    if genesis is not None:
+        raise typer.BadParameter("the live chain is verified from the genesis that was pinned at enrolment")
     with opened(context, home, machine) as agent:
         with agent.output.progress("Verifying blocks") as advance:
             report = chain.verify_all(agent, advance)
         agent.output.result(report.as_json(), *_verdict(report))
         if not report.chain_valid:
             raise typer.Exit(1)
+
+
+def _verify_file(output: Output, file: Path, genesis: str | None) -> None:
+    try:
+        with file.open("rb") as stream:
+            report = verify_chain(export.records(stream), genesis=genesis, now=SystemClock().now()).report
+    except OSError as error:
+        raise UsageInvalid(
+            f"{file} cannot be read: {error.strerror}", action="Name a file of `export_chain`."
+        ) from error
+    if genesis is None:
+        output.warn("no --genesis was given: another chain, whole and valid, would verify just as well")
+    output.result(report.as_json(), *_verdict(report))
+    if not report.chain_valid:
+        raise typer.Exit(1)
 
 
 def _verdict(report: Report) -> list[str]:
@@ -69,7 +108,7 @@ def _verdict(report: Report) -> list[str]:
     return [
         *lines,
         f"Chain valid: {report.blocks_verified} blocks, last {report.last_block_hash}",
-        f"Blocks above the head that this agent remembered: {report.unanchored}",
+        f"Blocks above the newest one that was remembered: {report.unanchored}",
     ]
 
 

@@ -7,6 +7,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -15,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flxdr.core.clock import SystemClock
-from ledger.chain.verify import Report
+from ledger.chain import export
+from ledger.chain.verify import Report, verify_chain
 from ledger.services.recomputation import RecomputationReport, recompute_releases
 from ledger.services.verification import newest_height, verify_ledger
 
@@ -38,6 +40,12 @@ class Command(BaseCommand):
             help="check signatures from height H on; the blocks below are checked for structure only",
         )
         parser.add_argument(
+            "--export",
+            type=Path,
+            metavar="FILE",
+            help="verify a file that `export_chain` wrote, instead of this database",
+        )
+        parser.add_argument(
             "--recompute",
             action="store_true",
             help="also recompute every release from its round's stored submissions and compare the model's hash",
@@ -45,12 +53,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="answer with one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["export"] and options["recompute"]:
+            raise CommandError("--recompute needs the submissions of this database; an export holds none", returncode=2)
         recomputation: RecomputationReport | None = None
         try:
-            report = _verify(options)
+            report = _verify(options) if options["export"] is None else _verify_export(options)
             if options["recompute"] and report.chain_valid:
                 with _progress("recomputing", enabled=not options["json"]) as advance:
                     recomputation = recompute_releases(last=report.blocks_verified - 1, progress=advance)
+        except OSError as error:
+            raise CommandError(f"the file cannot be read: {error}", returncode=2) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
                 f"the ledger cannot be read: {error}. Run `manage.py migrate` if this database is new.", returncode=2
@@ -82,7 +94,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"  suspect   heights {first} to {last}; {report.blocks_verified} block(s) before are good"
             )
-        self.stdout.write(f"{report.unanchored} block(s) unanchored: nobody outside this database vouches for them")
+        self.stdout.write(f"{report.unanchored} block(s) unanchored: nobody outside holds them")
         self.stdout.write(speed)
 
     def _tell_recomputation(self, found: RecomputationReport) -> None:
@@ -107,6 +119,16 @@ def _verify(options: Mapping[str, Any]) -> Report:
             signatures_from=options["signatures_from"],
             progress=advance,
         )
+
+
+def _verify_export(options: Mapping[str, Any]) -> Report:
+    with options["export"].open("rb") as file:
+        return verify_chain(
+            export.records(file),
+            genesis=options["genesis"],
+            signatures_from=options["signatures_from"],
+            now=SystemClock().now(),
+        ).report
 
 
 @contextmanager

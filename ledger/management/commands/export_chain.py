@@ -1,0 +1,40 @@
+"""`manage.py export_chain`: the whole chain as a file that anyone can verify without this database."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.core.management.base import BaseCommand
+
+from flxdr.platform.storage.files import flush_to_disk
+from ledger import selectors
+from ledger.chain import export
+from ledger.services.verification import newest_height
+
+
+class Command(BaseCommand):
+    help = (
+        "Write every block with its approvals, one JSON document a line. Verify the file with `flxdr-agent verify FILE "
+        "--genesis HASH` or `manage.py verify_chain --export FILE`."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="where to write it; - for the standard output")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        chain_id, tip = selectors.chain_id(), newest_height()
+        if path == Path("-"):
+            _write(sys.stdout.buffer, chain_id, tip)
+        else:
+            with path.open("wb") as file:
+                _write(file, chain_id, tip)
+                flush_to_disk(file)
+        self.stderr.write(f"{tip + 1} block(s) of the chain {chain_id}, newest {selectors.block_at(tip).block_hash}")
+
+
+def _write(file: BinaryIO, chain_id: str, tip: int) -> None:
+    file.writelines(export.lines(chain_id, selectors.chain_records(0, tip)))
