@@ -12,7 +12,7 @@ import typer
 from federation.agent import chain, enrolment
 from federation.agent.client import Backoff
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, reporting, surroundings
-from federation.agent.errors import Refused, Unreachable
+from federation.agent.errors import Refused, Unreachable, UsageInvalid
 from federation.agent.output import Output
 from federation.agent.session import Agent
 from flxdr.core.clock import SystemClock
