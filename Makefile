@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 DEPS := .venv/.deps
+BENCH_DEPS := .venv-bench/.deps
 TESTS ?= tests
 WORKERS ?= 2
 IMAGE ?= jarvis-backend:latest
@@ -17,10 +18,12 @@ help: ## list the targets
 
 deps: $(DEPS) ## create .venv with everything, developers' tools included
 
-$(DEPS): requirements/dev.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(DEPS): requirements/dev.txt
+$(BENCH_DEPS): requirements/bench.txt
+$(DEPS) $(BENCH_DEPS): pyproject.toml
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(filter requirements/%,$^)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: $(DEPS) ## a whole federation on this machine (DATA=folder, DEMO_EXIT=1, KEEP=1)
@@ -47,8 +50,8 @@ run-backend: $(DEPS) ## migrate, then supervise web, worker and beat (port: BACK
 build-backend: ## build the container image
 	docker build --tag $(IMAGE) .
 
-bench: $(DEPS) ## benchmarks against their targets (ONLY=group)
-	$(BIN)/python -m benchmarks $(ONLY)
+bench: $(BENCH_DEPS) ## benchmarks against their targets, peers installed in .venv-bench (ONLY=group)
+	.venv-bench/bin/python -m benchmarks $(ONLY)
 
 docs: $(DEPS) ## write the documents that are generated from the code
 	$(BIN)/python manage.py settings_doc
@@ -58,12 +61,13 @@ browser: ## install the browser of the browser tests and what its driver needs (
 	apt-get install --quiet=2 --yes --no-install-recommends chromium libatomic1
 
 lock: $(DEPS) ## resolve the dependencies anew into requirements/
-	for set in dev:--all-extras coordinator:--extra=coordinator agent:; do \
-	  name=$${set%%:*}; constraint=; [ $$name = dev ] || constraint='--constraints requirements/dev.txt'; \
-	  $(BIN)/uv pip compile pyproject.toml $${set#*:} $$constraint --quiet --upgrade --universal --python-version 3.11 \
+	for set in dev:coordinator,dev coordinator:coordinator agent: bench:coordinator,bench; do \
+	  name=$${set%%:*}; extras=$${set#*:}; \
+	  case $$name in (coordinator|agent) constraint='--constraints requirements/dev.txt';; (*) constraint=;; esac; \
+	  $(BIN)/uv pip compile pyproject.toml $${extras:+--extra=$${extras//,/ --extra=}} $$constraint --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --output-file requirements/$$name.txt || exit 1; \
 	done
 
 clean: ## remove what was built here; a coordinator's state in var/ stays, except the demo's
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist staticfiles *.egg-info .schemathesis var/demo
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist staticfiles *.egg-info .schemathesis var/demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 DECLARED = {
     "agent.txt": PROJECT["dependencies"],
     "coordinator.txt": [*PROJECT["dependencies"], *EXTRAS["coordinator"]],
+    "bench.txt": [*PROJECT["dependencies"], *EXTRAS["coordinator"], *EXTRAS["bench"]],
     "dev.txt": [*PROJECT["dependencies"], *EXTRAS["coordinator"], *EXTRAS["dev"]],
 }
 
@@ -60,6 +61,11 @@ def test_what_is_declared_is_pinned_within_its_bounds(name: str) -> None:
 def test_the_smaller_sets_pin_what_the_whole_one_pins(name: str) -> None:
     whole = {str(pin) for pins in pinned(FOLDER / "dev.txt").values() for pin in pins}
     assert {str(pin) for pins in pinned(FOLDER / name).values() for pin in pins} <= whole
+
+
+def test_what_benchmarks_compare_with_is_in_no_other_set() -> None:
+    """Flower bounds its requirements so tightly that it would take the others' back."""
+    assert {name for name in DECLARED if "flwr" in pinned(FOLDER / name)} == {"bench.txt"}
 
 
 def test_the_agent_needs_no_django() -> None:
