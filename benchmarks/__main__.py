@@ -20,7 +20,13 @@ from benchmarks.measure import Row
 
 RESULTS = Path(__file__).with_name("results.json")
 # The group is the first part of its rows' names.
-GROUPS = {"payload": "benchmarks.payload", "round": "benchmarks.round_latency", "scale": "benchmarks.scale"}
+GROUPS = {
+    "aggregate": "benchmarks.aggregate",
+    "faults": "benchmarks.faults",
+    "payload": "benchmarks.payload",
+    "round": "benchmarks.round_latency",
+    "scale": "benchmarks.scale",
+}
 
 
 def main() -> int:
@@ -68,17 +74,24 @@ def table(rows: list[Row]) -> Table:
     """The rows for people."""
     result = Table("name", "ours", "peer", "ratio", "target", "", "note", title="flxdr benchmarks")
     for row in rows:
-        target = f"<= {row.limit:g} {row.unit}" if row.limit is not None else f"ratio >= {row.limit_ratio:g}"
+        verdict = "[green]met[/]" if row.holds else "[red]missed[/]"
         result.add_row(
             row.name,
             f"{row.ours:.4g} {row.unit}",
             "-" if row.peer is None else f"{row.peer:.4g} {row.unit}",
             "-" if row.ratio is None else f"{row.ratio:.3g}",
-            target,
-            "[green]met[/]" if row.holds else "[red]missed[/]",
+            target_of(row),
+            verdict if row.has_target else "-",
             row.note,
         )
     return result
+
+
+def target_of(row: Row) -> str:
+    """The target for people; `-` for a row without one."""
+    if row.limit is not None:
+        return f"<= {row.limit:g} {row.unit}"
+    return "-" if row.limit_ratio is None else f"ratio >= {row.limit_ratio:g}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import gc
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -21,11 +21,11 @@ class Row:
 
     Args:
         ours: median in `unit`.
-        peer: median of the peer in `unit`; None where the target is a limit.
-        ratio: peer / ours; None where the target is a limit.
+        peer: median of the peer in `unit`; None where there is none.
+        ratio: peer / ours; None where there is no peer.
         unit: of `ours` and `peer`.
-        limit: the most that `ours` may be; None where the target is a ratio.
-        limit_ratio: the least that `ratio` may be; None where the target is a limit.
+        limit: the most that `ours` may be; None where that is no target.
+        limit_ratio: the least that `ratio` may be; None where that is no target.
         note: inputs and versions.
     """
 
@@ -40,25 +40,57 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the target is met."""
+        """Whether the target is met, if there is one."""
         return (self.limit is None or self.ours <= self.limit) and (
             self.limit_ratio is None or (self.ratio is not None and self.ratio >= self.limit_ratio)
         )
+
+    @property
+    def has_target(self) -> bool:
+        """False for a row that only informs."""
+        return self.limit is not None or self.limit_ratio is not None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def against_peer(name: str, *, ours: Prepared, peer: Prepared, limit_ratio: float, note: str, repeats: int = 9) -> Row:
-    """Time ours and the peer alternately in this process, after one unmeasured turn each; medians in milliseconds."""
-    times: tuple[list[float], list[float]] = ([], [])
+def against_peer(
+    name: str,
+    *,
+    ours: Prepared,
+    peer: Prepared,
+    limit_ratio: float | None = None,
+    note: str,
+    repeats: int = 9,
+    peer_once: bool = False,
+) -> Row:
+    """Time ours and the peer alternately in this process, after one unmeasured turn each; medians in milliseconds.
+
+    Args:
+        peer_once: a peer that takes very long is timed once, after ours.
+    """
+    if peer_once:
+        (mine,), theirs = _medians([ours], repeats), timed(peer) * 1000
+    else:
+        mine, theirs = _medians([ours, peer], repeats)
+    return Row(name, round(mine, 3), round(theirs, 3), round(theirs / mine, 2), "ms", None, limit_ratio, note)
+
+
+def alone(name: str, *, ours: Prepared, note: str, repeats: int = 9) -> Row:
+    """Time what has no peer and no target, after one unmeasured turn; median in milliseconds."""
+    (mine,) = _medians([ours], repeats)
+    return Row(name, round(mine, 3), None, None, "ms", None, None, note)
+
+
+def _medians(prepared: Sequence[Prepared], repeats: int) -> list[float]:
+    """Milliseconds that each takes, turn by turn."""
+    times: list[list[float]] = [[] for _ in prepared]
     for turn in range(repeats + 1):
-        for prepare, measured in zip((ours, peer), times, strict=True):
+        for prepare, measured in zip(prepared, times, strict=True):
             seconds = timed(prepare)
             if turn:
                 measured.append(seconds)
-    mine, theirs = (statistics.median(measured) * 1000 for measured in times)
-    return Row(name, round(mine, 3), round(theirs, 3), round(theirs / mine, 2), "ms", None, limit_ratio, note)
+    return [statistics.median(measured) * 1000 for measured in times]
 
 
 def timed(prepare: Prepared) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import GROUPS, group_of, keep, table
-from benchmarks.measure import Row, against_peer
+from benchmarks.measure import Prepared, Row, against_peer, alone
 
 FIELDS = {"name", "ours", "peer", "ratio", "unit", "limit", "limit_ratio", "note"}
 
@@ -24,6 +24,9 @@ def row(name: str, *, ratio: float | None = None, limit_ratio: float | None = No
         (row("a.b", ratio=1.49, limit_ratio=1.5), False),
         (row("a.b", limit=0.5), True),
         (row("a.b", limit=0.49), False),
+        (row("a.b", limit=0.49, ratio=3.0), False),
+        (row("a.b", ratio=0.5), True),
+        (row("a.b"), True),
     ],
 )
 def test_a_target_is_a_least_ratio_or_a_limit(measured: Row, holds: bool) -> None:
@@ -45,6 +48,37 @@ def test_the_ratio_is_above_one_when_ours_is_faster() -> None:
     assert measured.holds
 
 
+@pytest.mark.parametrize(
+    ("measured", "target", "verdict"),
+    [
+        (row("a.b", ratio=1.5, limit_ratio=1.5), "ratio >= 1.5", "[green]met[/]"),
+        (row("a.b", ratio=1.5, limit=0.25), "<= 0.25 s", "[red]missed[/]"),
+        (row("a.b", ratio=0.5), "-", "-"),
+        (row("a.b"), "-", "-"),
+    ],
+)
+def test_a_row_without_a_target_only_informs(measured: Row, target: str, verdict: str) -> None:
+    columns = [list(column.cells) for column in table([measured]).columns]
+    assert columns[4:6] == [[target], [verdict]]
+
+
+def test_a_slow_peer_is_timed_once_and_ours_as_often_as_asked() -> None:
+    calls = {"ours": 0, "peer": 0}
+
+    def counted(name: str) -> Prepared:
+        def call() -> None:
+            calls[name] += 1
+
+        return lambda: call
+
+    measured = against_peer("a.b", ours=counted("ours"), peer=counted("peer"), note="", repeats=3, peer_once=True)
+    assert calls == {"ours": 4, "peer": 1}
+    assert measured.peer is not None
+    assert not measured.has_target
+    assert alone("a.b", ours=counted("ours"), note="", repeats=3).peer is None
+    assert calls == {"ours": 8, "peer": 1}
+
+
 def test_a_group_replaces_its_own_rows_only(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     keep([row("payload.a", limit=1), row("payload.b", limit=1), row("round.a", limit=1)], path)
@@ -55,5 +89,7 @@ def test_a_group_replaces_its_own_rows_only(tmp_path: Path) -> None:
 
 
 def test_groups_are_named_as_their_rows() -> None:
+    assert group_of("aggregate.memory.fedavg.50x1e6") in GROUPS
+    assert group_of("faults.nan_krum") in GROUPS
     assert group_of("payload.json_list.1e6") in GROUPS
     assert group_of("round.latency.5x80k") in GROUPS
