@@ -91,9 +91,11 @@ OTHER_SIZES = (
     Size("10x1e7", 10, 10_000_000, byzantine=3, repeats=3),
 )
 OTHER_CASES = ("fedavg", "median", "trimmed_mean", "krum")
-SIZES = {size.label: size for size in (TARGET_SIZE, *OTHER_SIZES)}
-MEMORY = (("fedavg", OTHER_SIZES[0]), *((case.name, TARGET_SIZE) for case in CASES))
-"""FedAvg at two numbers of organisations, so that one sees that its memory does not depend on them."""
+MANY = Size("100x1e6", 100, 1_000_000, byzantine=10)
+SIZES = {size.label: size for size in (TARGET_SIZE, *OTHER_SIZES, MANY)}
+MEMORY = (("fedavg", OTHER_SIZES[0]), *((case.name, TARGET_SIZE) for case in CASES), ("fedavg", MANY))
+"""FedAvg at more than one number of organisations: its memory is bounded by the portions that are read, so it grows
+until a portion is full (at 16 organisations) and no further."""
 
 
 @dataclass(frozen=True)
