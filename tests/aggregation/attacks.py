@@ -181,7 +181,7 @@ def small_updates(count: int, hostile: int) -> Situation:
 def large_weights(size: int) -> NDArray[np.int32]:
     """A model whose every weight lies between 64 and 120."""
     rng = np.random.default_rng(5)
-    weights = rng.integers(2**30, 15 * 2**27, size) * rng.choice(np.array([-1, 1]), size)
+    weights: NDArray[np.int64] = rng.integers(2**30, 15 * 2**27, size) * rng.choice(np.array([-1, 1]), size)
     return weights.astype(np.int32)
 
 
