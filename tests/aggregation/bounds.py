@@ -33,8 +33,8 @@ _STOOD: Mapping[str, Callable[[int], int]] = MappingProxyType(
 
 
 def stood(name: str, count: int) -> int:
-    """How many of `count` updates may be hostile; for means, which stand none, as many as are fewer than half."""
-    return _STOOD.get(name, _minority)(count)
+    """How many of `count` updates may be hostile."""
+    return _STOOD[name](count) if name in _STOOD else 0
 
 
 def built(name: str, hostile: int) -> Strategy:

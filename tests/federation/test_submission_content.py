@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from federation import errors
 from federation.models import ModelVersion, TrainingRound
+from federation.round_config import RoundConfig
 from federation.services import rounds
 from federation.services.received import FlatValues, NamedTensors
+from federation.services.submission_checks import check_samples
 from flxdr.core.clock import ManualClock
 from models_ml.errors import SchemaMismatch
 from privacy.errors import UpdateInvalid
@@ -79,6 +82,17 @@ class TestValues:
         self, pair: SimulatedFederation, opened: TrainingRound, clock: ManualClock, stored: Stored, samples: Any
     ) -> None:
         refused(json_update(opened.round_id, "org-beta", samples=samples), clock, stored, errors.SamplesInvalid)
+
+    def test_a_billion_samples_do_not_fit_a_round_of_twenty(self, opened: TrainingRound) -> None:
+        """Where counts are weights, everybody's largest count together has to fit the exact sum."""
+        config = replace(RoundConfig.decode(bytes(opened.config)), n_max=20)
+        most = (2**32 - 1) // 20
+        assert check_samples(most, config) == most
+        for samples in (most + 1, 10**9):
+            with pytest.raises(errors.SamplesInvalid):
+                check_samples(samples, config)
+        assert check_samples(10**9, replace(config, weighting="equal")) == 10**9
+        assert check_samples(10**9, replace(config, n_max=4)) == 10**9
 
     @pytest.mark.parametrize(
         "metrics",
