@@ -55,6 +55,7 @@ bench: $(BENCH_DEPS) ## benchmarks against their targets, peers installed in .ve
 
 docs: $(DEPS) ## write the documents that are generated from the code
 	$(BIN)/python manage.py settings_doc
+	$(BIN)/python -m benchmarks.attacks --write
 
 browser: ## install the browser of the browser tests and what its driver needs (apt, as root)
 	apt-get update --quiet=2
