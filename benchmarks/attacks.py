@@ -60,8 +60,8 @@ def text() -> str:
     error_title = f"Error against the honest mean, in units of its norm; {COUNT} updates, {HOSTILE} of them hostile:"
     trained_title = (
         f"Macro-F1 of the edge classifier after {ROUNDS} rounds of {COUNT} organisations, {HOSTILE} of them hostile; "
-        f"how many hostile ones of {COUNT} each strategy stands at most; and how many colluders it then takes to move the "
-        "result by more than the honest mean's norm:"
+        f"how many hostile ones of {COUNT} each strategy stands at most; and how many colluders it then takes to move "
+        "the result by more than the honest mean's norm:"
     )
     parts = (error_title, markdown(errors()), trained_title, markdown(trained()))
     return "\n\n".join(part if part.startswith("|") else fill(part, 120) for part in parts)

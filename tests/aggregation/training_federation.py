@@ -28,7 +28,7 @@ from models_ml.synthetic.generator import FAMILIES_OF, generate
 from tests.aggregation.cohorts import cohort
 
 ORGANIZATIONS = 20
-ROUNDS = 10
+ROUNDS = 6
 _RECORDS = 600
 _EVERY = 3  # of the training records every third: enough to learn from, and quick
 _SCHEMA = registry.MODELS[registry.EDGE_CLASSIFIER].schema
