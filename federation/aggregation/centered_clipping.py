@@ -2,12 +2,12 @@
 
 v_(l+1) = v_l + sum(c_i (u_i - v_l)) / N with c_i = min(1, tau / |u_i - v_l|), from v_0 = 0 (the previous model).
 
-Source: Karimireddy et al., "Learning from History for Byzantine Robust Optimization", ICML 2021 (their CC). They carry
-v over from the previous round's momentum; here every round starts from the previous model, which keeps a round's result
-a function of its submissions alone, and `iterations` are more than their one. tau is `radius_ppm`, or else the median
-(lower middle) distance to v_l, anew in every iteration. Limits: needs a majority of honest updates; a hostile one moves
-every step by at most tau / N, f together by f tau / N, wherever they want; a fixed radius that is small against the
-honest updates leaves v short of them after few iterations. Weights do not count.
+Source: Karimireddy, He and Jaggi, "Learning from History for Byzantine Robust Optimization", ICML 2021 (their CC). They
+clip momenta that the workers keep, around what the previous round aggregated; here every round starts from the previous
+model, which keeps a round's result a function of its submissions alone, and `iterations` are more than their one. tau
+is `radius_ppm`, or else the median (lower middle) distance to v_l, anew in every iteration. Limits: needs a majority of
+honest updates; a hostile one moves every step by at most tau / N, f together by f tau / N, wherever they want; a fixed
+radius that is small against the honest updates leaves v short of them after few iterations. Weights do not count.
 
 Exact: v is a combination of the updates (see `coefficients`); c_i and the coefficients of v are floored to 2^-30 in
 every iteration, distances are Python integers, and the D coordinates are combined and rounded half up once.

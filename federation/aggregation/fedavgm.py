@@ -3,9 +3,9 @@
 v' = beta v + u, w_new = w_prev + eta v', with u the weighted mean of the updates and v = 0 at the start.
 
 Source: Hsu, Qi and Brown, "Measuring the Effects of Non-Identical Data Distribution for Federated Visual
-Classification", 2019 (arXiv:1909.06335), section 4.3. Helps where organisations' data differ and rounds pull to and
-fro. Limits: as FedAvg, and what a hostile update does to one round goes on in the next ones, up to 1 / (1 - beta)
-times. Exact: see `server_optimizer`.
+Classification", 2019 (arXiv:1909.06335). Helps where organisations' data differ and rounds pull to and fro. Limits: as
+FedAvg, and what a hostile update does to one round goes on in the next ones, up to 1 / (1 - beta) times. Exact: see
+`server_optimizer`.
 """
 
 from __future__ import annotations

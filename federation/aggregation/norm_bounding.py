@@ -3,10 +3,11 @@
 u = sum(c_i u_i) / N with c_i = min(1, B / |u_i|), rounded half up once; c_i is floored to millionths, so that no scaled
 update exceeds the bound. B is `norm_bound_ppm`, or else the cohort's median norm (the lower middle one for even N).
 
-Source: Sun et al., "Can You Really Backdoor Federated Learning?", NeurIPS 2019 workshop (norm thresholding, B fixed).
-Limits: a hostile update moves the mean by at most B / N, and f together by f B / N, in a direction of their choice:
-bounded, not removed. The median norm is an honest one's bound while fewer than N/2 are hostile. Weights do not count: a
-claim of many samples would buy back what the bound takes. At most 4294 updates fit the exact sum.
+Source: Sun, Kairouz, Suresh and McMahan, "Can You Really Backdoor Federated Learning?", 2019 (arXiv:1911.07963; norm
+thresholding, B fixed). Limits: a hostile update moves the mean by at most B / N, and f together by f B / N, in a
+direction of their choice: bounded, not removed. The median norm is an honest one's bound while fewer than N/2 are
+hostile. Weights do not count: a claim of many samples would buy back what the bound takes. At most 4294 updates fit the
+exact sum.
 
 Exact: with |u|^2 a Python integer (see `gram`), floor(10^6 B / |u|) = isqrt(floor(10^12 B^2 / |u|^2)).
 """
