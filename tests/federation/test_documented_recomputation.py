@@ -59,11 +59,11 @@ def test_the_block_names_what_anyone_recomputes(
         assert (state is not None) == (
             seed == 1 and bool(registry.build(method, config.aggregation_params).state_names)
         )
-        model_hash, after = recomputed()(
-            config_bytes,
-            blobs().get(parent.blob_digest),
-            [(codec.decode(blobs().get(row.update_digest)), row.samples, row.wire_digest) for row in rows],
-            blobs().get(state) if state else None,
-        )
+        sent = [(codec.decode(blobs().get(row.update_digest)), row.samples, row.wire_digest) for row in rows]
+        parent_file, state_bytes = blobs().get(parent.blob_digest), blobs().get(state) if state else None
+        model_hash, after = recomputed()(config_bytes, parent_file, sent, state_bytes)
         assert model_hash == block.model_hash
         assert (hashlib.sha256(after).hexdigest() if after else None) == block.provenance.optimizer_state_hash
+
+        others = [({name: tensor + 2**20 for name, tensor in delta.items()}, *rest) for delta, *rest in sent]
+        assert recomputed()(config_bytes, parent_file, others, state_bytes)[0] != block.model_hash
