@@ -6,7 +6,7 @@ processes flush subnormal numbers and others do not. The state is a file whose h
 it and the next round's submissions recomputes the next model.
 
 A step is rounded to 2^-24 (ties to even) and bounded to 8 in every coordinate, as every update is. Source of the
-family: Reddi et al., "Adaptive Federated Optimization", ICLR 2021, algorithm 2.
+family: Reddi et al., "Adaptive Federated Optimization", ICLR 2021, algorithm 1 (FedOpt).
 """
 
 from __future__ import annotations
