@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import fill
 
 from tests.aggregation.attacks import SITUATIONS, situation
-from tests.aggregation.bounds import STRATEGIES, built, stood
+from tests.aggregation.bounds import ROBUST, STRATEGIES, built, stood
 from tests.aggregation.training_federation import ROUNDS, f1_after_training
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "aggregation.md"
@@ -31,6 +31,7 @@ NAMES = {
     "little_is_enough_z": "little is enough, z of the paper",
     "inner_product": "inner product, 1",
     "inner_product_small": "inner product, 0.1",
+    "one_coordinate": "one coordinate",
     "billion_samples": "10^9 samples",
     "small_updates": "small updates",
     "label_flip": "label flip",
@@ -58,12 +59,20 @@ def main() -> int:
 def text() -> str:
     """Both tables, each below what it shows."""
     error_title = f"Error against the honest mean, in units of its norm; {COUNT} updates, {HOSTILE} of them hostile:"
+    bound_title = f"The same, with as many hostile ones of {COUNT} as each strategy stands:"
     trained_title = (
         f"Macro-F1 of the edge classifier after {ROUNDS} rounds of {COUNT} organisations, {HOSTILE} of them hostile; "
-        f"how many hostile ones of {COUNT} each strategy stands at most; and how many colluders it then takes to move "
-        "the result by more than the honest mean's norm:"
+        f"how many hostile ones of {COUNT} each strategy stands at most; F1 when as many flip their labels; and how "
+        "many colluders it then takes to move the result by more than the honest mean's norm:"
     )
-    parts = (error_title, markdown(errors()), trained_title, markdown(trained()))
+    parts = (
+        error_title,
+        markdown(errors()),
+        bound_title,
+        markdown(errors_at_the_bound()),
+        trained_title,
+        markdown(trained()),
+    )
     return "\n\n".join(part if part.startswith("|") else fill(part, 120) for part in parts)
 
 
@@ -76,10 +85,27 @@ def errors() -> list[Row]:
     ]
 
 
+def errors_at_the_bound() -> list[Row]:
+    """The same for every robust strategy at its own bound; the second column says how many hostile ones that are."""
+    heading = ("robust strategy", "hostile", *(NAMES[name] for name in SITUATIONS))
+    rows = [heading]
+    for name in ROBUST:
+        hostile = stood(name, COUNT)
+        found = (situation(attack, COUNT, hostile).error(built(name, hostile)) for attack in SITUATIONS)
+        rows.append((name, str(hostile), *map(shown, found)))
+    return rows
+
+
 def trained() -> list[Row]:
     """A heading, then a row a strategy: its name, the F1 of what it trained, the colluders that it takes."""
-    heading = ("strategy", *(f"F1, {name}" for name, _, _ in TRAININGS), "stands (of 20)", "breaks at (colluders)")
-    return [heading] + [(name, *f1_row(name), *colluders_row(name)) for name in STRATEGIES]
+    heading = (
+        "strategy",
+        *(f"F1, {name}" for name, _, _ in TRAININGS),
+        "stands (of 20)",
+        "F1, as many flip labels",
+        "breaks at (colluders)",
+    )
+    return [heading] + [(name, *f1_row(name), *bound_row(name)) for name in STRATEGIES]
 
 
 def f1_row(name: str) -> Row:
@@ -87,10 +113,12 @@ def f1_row(name: str) -> Row:
     return tuple(f"{f1_after_training(strategy, hostile=hostile, boost=boost):.2f}" for _, hostile, boost in TRAININGS)
 
 
-def colluders_row(name: str) -> Row:
-    strategy = built(name, stood(name, COUNT))
+def bound_row(name: str) -> Row:
+    stands = stood(name, COUNT)
+    strategy = built(name, stands)
+    flipped = f"{f1_after_training(strategy, hostile=stands):.2f}" if stands else "-"
     errors_of = {hostile: situation("colluders", COUNT, hostile).error(strategy) for hostile in range(1, COUNT)}
-    return (str(stood(name, COUNT)), str(min(hostile for hostile, error in errors_of.items() if error > 1)))
+    return (str(stands), flipped, str(min(hostile for hostile, error in errors_of.items() if error > 1)))
 
 
 def shown(value: float) -> str:

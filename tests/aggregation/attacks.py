@@ -101,6 +101,14 @@ def inner_product_small(honest: Updates, hostile: int) -> Updates:
     return _repeated(-0.1 * honest.mean(axis=0), hostile)
 
 
+def one_coordinate(honest: Updates, hostile: int) -> Updates:
+    """El Mhamdi et al., ICML 2018 (see `bulyan`): the honest mean, but for one coordinate, which is moved as far as
+    honest updates are from the mean, so that no distance gives it away."""
+    update = honest.mean(axis=0)
+    update[0] += sqrt(float(((honest - update) ** 2).sum(axis=1).mean()))
+    return _repeated(update, hostile)
+
+
 def billion_samples(honest: Updates, hostile: int) -> Updates:
     """The opposite of what honest organisations send, at their length; it claims 10^9 records (see `samples_of`)."""
     return -_some(honest, hostile)
@@ -119,6 +127,7 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
             little_is_enough_z,
             inner_product,
             inner_product_small,
+            one_coordinate,
             billion_samples,
         )
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from federation.aggregation.engine import aggregate
+from federation.aggregation.anomaly import scores
+from federation.aggregation.engine import aggregate, measure
 from federation.aggregation.krum import Krum
+from federation.aggregation.multi_krum import MultiKrum
 from federation.aggregation.strategy import Strategy
 from models_ml.fixed_point import SCALE
 from tests.aggregation.attacks import (
@@ -34,7 +36,14 @@ FACTOR = {
     "bulyan": 1.0,
 }
 # Attacks whose updates are as long as honest ones, or nearly: they move a mean, and do not break it.
-QUIET = {"little_is_enough", "little_is_enough_z", "inner_product", "inner_product_small", "label_flip"}
+QUIET = {
+    "little_is_enough",
+    "little_is_enough_z",
+    "inner_product",
+    "inner_product_small",
+    "one_coordinate",
+    "label_flip",
+}
 BREAKING = sorted(set(SITUATIONS) - QUIET)
 # How many colluders among 20 it takes until the result is more than the honest mean's norm away from it, when the
 # strategy was told of as many as it can stand.
@@ -75,7 +84,11 @@ def test_a_mean_breaks(name: str, attack: str) -> None:
 def test_one_hostile_update_of_three_leads_a_mean_farther_than_a_median(name: str, attack: str) -> None:
     attacked = situation(attack, 3, 1)
     median = built("median", 1)
-    quiet = attack in {"little_is_enough", "little_is_enough_z"}  # one of three cannot be told from the honest two
+    quiet = attack in {
+        "little_is_enough",
+        "little_is_enough_z",
+        "one_coordinate",
+    }  # one of three cannot be told from the honest two
     assert quiet or attacked.error(built(name, 1)) > attacked.error(median)
 
 
@@ -149,6 +162,24 @@ class TestLittleIsEnough:
     def test_a_majority_needs_nobody(self) -> None:
         assert largest_z(20, 11) == 0
 
+    def test_near_one_half_it_moves_a_median_farther_than_an_honest_update_lies(self) -> None:
+        attacked = situation("little_is_enough_z", 23, 11)
+        for name in ("median", "geometric_median"):
+            assert attacked.error(built(name, 11)) > attacked.spread
+
+
+class TestAnomalyScores:
+    @pytest.mark.parametrize(
+        "attack", sorted(set(ATTACKS) - {"little_is_enough", "little_is_enough_z", "one_coordinate"})
+    )
+    def test_a_minority_that_is_unlike_the_others_stands_out(self, attack: str) -> None:
+        found = scores(measure(situation(attack, 20, 4).cohort()))
+        assert [score.score > 1 for score in found] == [True] * 4 + [False] * 16
+
+    @pytest.mark.parametrize("attack", ["little_is_enough", "little_is_enough_z", "one_coordinate"])
+    def test_one_that_hides_among_them_does_not(self, attack: str) -> None:
+        assert all(score.score < 1 for score in scores(measure(situation(attack, 20, 4).cohort())))
+
 
 class TestTraining:
     def test_the_same_seed_gives_the_same_updates(self) -> None:
@@ -168,6 +199,13 @@ class TestTraining:
     @pytest.mark.parametrize("name", ["trimmed_mean", "centered_clipping", "geometric_median", "multi_krum"])
     def test_a_robust_federation_learns_all_the_same(self, name: str) -> None:
         assert f1_after_training(built(name, 4), hostile=4, boost=10) > 0.9
+
+    def test_where_data_differ_a_distance_cannot_tell_many_hostile_from_honest(self) -> None:
+        """The documented limit: who flips labels is nearer to each other than organisations that met other families."""
+        attacked = situation("label_flip", 20, 8)
+        assert min(aggregate(Krum(8), attacked.cohort()).left_out.keys() ^ set(range(20))) < 8
+        assert len(aggregate(MultiKrum(8), attacked.cohort()).left_out.keys() & set(range(8))) < 4
+        assert f1_after_training(Krum(8), hostile=8) < 0.5
 
     def test_a_mean_does_not(self) -> None:
         assert f1_after_training(built("FedAvg", 4), hostile=4, boost=10) < 0.7
