@@ -17,7 +17,7 @@ from federation.aggregation.cohort import Cohort
 from federation.aggregation.engine import aggregate
 from federation.aggregation.krum import Krum
 from models_ml.errors import OutOfRange
-from models_ml.fixed_point import dequantise, quantise
+from models_ml.fixed_point import quantise
 
 Floats = NDArray[np.float32]
 
@@ -42,16 +42,28 @@ def _nan_krum() -> Row:
         updates = [rng.normal(0, 0.01, 1000).astype(np.float32) for _ in range(ORGANIZATIONS)]
         updates[place][:] = np.nan
         peer += bool(np.isnan(aggregate_krum([([update], 1) for update in updates], 1, 0)[0]).any())
-        ours += bool(np.isnan(dequantise(aggregate(Krum(1), cohort_of(updates)).update)).any())
+        ours += nan_counts(updates, place)
     return _row(
         "faults.nan_krum",
         ours,
         peer,
-        f"NaN of {ORGANIZATIONS}",
-        f"{ORGANIZATIONS} updates of 1000 values, one of them NaN, at every place in turn: how often the aggregate is "
-        "NaN. Flower's aggregate_krum takes the lowest score by argmin, for which NaN is the lowest; ours refuses the "
-        "update, because int32 holds no NaN, and aggregates the others",
+        f"wrong of {ORGANIZATIONS}",
+        f"{ORGANIZATIONS} updates of 1000 values, one of them NaN, at each place in turn: how often Flower's answer is "
+        "NaN, and how often ours takes that update into the cohort or chooses none of the others. Flower's "
+        "aggregate_krum takes the lowest score by argmin, for which NaN is the lowest; ours refuses the update, for "
+        "int32 holds no NaN, and aggregates the others",
     )
+
+
+def nan_counts(updates: Sequence[Floats], place: int) -> bool:
+    """Whether the update at `place`, which is not finite, had any effect on ours.
+
+    That the aggregate holds no NaN says nothing: it is int32.
+    """
+    others = [quantise(update) for index, update in enumerate(updates) if index != place]
+    cohort = cohort_of(updates)
+    chosen = aggregate(Krum(1), cohort).update
+    return cohort.count != len(others) or not any(np.array_equal(chosen, other) for other in others)
 
 
 def _uncentred_gram() -> Iterator[Row]:

@@ -55,6 +55,13 @@ def test_a_refused_update_is_not_in_the_cohort() -> None:
     assert [update[:].tolist() for update in faults.cohort_of(updates).updates] == [[SCALE // 2] * 3, [SCALE] * 3]
 
 
+def test_an_update_that_is_not_finite_counts_as_a_fault_only_if_it_gets_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = [np.full(3, value, dtype=np.float32) for value in (0.5, 0.25, np.nan, 1.0, 0.75, 0.625, 0.375)]
+    assert not faults.nan_counts(updates, 2)
+    monkeypatch.setattr(faults, "quantise", lambda values: np.rint(np.nan_to_num(values) * SCALE).astype(np.int32))
+    assert faults.nan_counts(updates, 2)
+
+
 def test_the_exact_choice_is_krums() -> None:
     updates = [np.array([value]) for value in (0.0, 5.0, 1.0, 0.875, 1.25)]
     # f = 1 of 5: two nearest others; of 1.0 they are 0.875 and 1.25.
