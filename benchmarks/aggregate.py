@@ -94,8 +94,9 @@ OTHER_CASES = ("fedavg", "median", "trimmed_mean", "krum")
 MANY = Size("100x1e6", 100, 1_000_000, byzantine=10)
 SIZES = {size.label: size for size in (TARGET_SIZE, *OTHER_SIZES, MANY)}
 MEMORY = (("fedavg", OTHER_SIZES[0]), *((case.name, TARGET_SIZE) for case in CASES), ("fedavg", MANY))
-"""FedAvg at more than one number of organisations: its memory is bounded by the portions that are read, so it grows
-until a portion is full (at 16 organisations) and no further."""
+"""FedAvg at more than one number of organisations. Every thread holds N x W float64, and W shrinks as N grows: the
+memory grows up to 64 organisations, where a portion is as wide as the kernel's step, stays level up to 256, where a
+portion is one width, and then grows with N."""
 
 
 @dataclass(frozen=True)
