@@ -22,6 +22,7 @@ from models_ml.fixed_point import round_half_up_div
 MAX_TOTAL_WEIGHT = (2**63 - 1) // 2**31
 _LIMB_TOTAL = 2**21  # 2^31 x 2^21 = 2^52
 _WIDTH = 4 * WIDTH
+_SCRATCH = 2**20  # float64 values, 8 MiB, whatever the number of updates
 
 
 def require_total(weights: Sequence[int]) -> int:
@@ -63,8 +64,9 @@ class Combination:
         """M vectors of W int32 in, W int32 out."""
         size = len(block[0])
         mean = np.empty(size, dtype=np.int32)  # a mean of int32 values is within int32
-        scratch = np.empty((len(block), min(size, _WIDTH)))
-        for span in spans(0, size, _WIDTH):
+        width = min(size, _WIDTH, max(WIDTH // 8, _SCRATCH // len(block)))
+        scratch = np.empty((len(block), width))
+        for span in spans(0, size, width):
             real = scratch[:, : span.stop - span.start]
             for index, values in enumerate(block):
                 real[index] = values[span]
