@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -36,7 +37,8 @@ def encode(value: Any) -> bytes:
         NotCanonical: a float, a key outside the profile, an integer beyond 2^53 - 1, a string that is not NFC, more
             than 64 levels, or a type that JSON does not have.
     """
-    _check(value, "$", MAX_DEPTH)
+    if not _is_plain(value, MAX_DEPTH):
+        _check(value, "$", MAX_DEPTH)
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
@@ -59,9 +61,47 @@ def decode(data: bytes) -> Any:
     return value
 
 
+def is_encoding(value: Any, data: bytes) -> bool:
+    """Whether `data` is `encode(value)`, found out fast for ASCII; False may also mean that it takes `encode` to tell.
+
+    The caller vouches that `value` holds no floats and that its keys fit the profile.
+    """
+    try:
+        return data.isascii() and orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER) == data
+    except orjson.JSONEncodeError:
+        return False
+
+
+@lru_cache(maxsize=1024)
+def is_key(key: str) -> bool:
+    """Whether the profile allows `key` as a key."""
+    return _KEY.match(key) is not None
+
+
 def digest(data: bytes) -> str:
     """SHA-256 of `data` in lower-case hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether `value` obviously fits the profile: `_check` decides about the rest, slowly, and says what is wrong.
+
+    ASCII is NFC and valid Unicode. Types are compared exactly, so subclasses are left to `_check`.
+    """
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is int:
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
+    if kind is dict:
+        return depth > 0 and _are_keys(value) and all(_is_plain(item, depth - 1) for item in value.values())
+    if kind is list or kind is tuple:
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    return value is None or kind is bool
+
+
+def _are_keys(names: Iterable[Any]) -> bool:
+    return all(type(name) is str and is_key(name) for name in names)
 
 
 def _check(value: Any, path: str, depth: int) -> None:
@@ -88,7 +128,7 @@ def _children(value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str) ->
         yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
         return
     for key, item in value.items():
-        if not isinstance(key, str) or not _KEY.match(key):
+        if not isinstance(key, str) or not is_key(key):
             raise NotCanonical(f"{path}: key {key!r} is outside [a-z0-9_.-]+", path=path)
         yield f"{path}.{key}", item
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from flxdr.core.errors import Malformed
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z", re.ASCII)
 
 
 class Clock(Protocol):
@@ -49,6 +49,9 @@ def parse_timestamp(text: str) -> datetime:
     if not _TIMESTAMP.match(text):
         raise Malformed(f"{text!r} is no canonical timestamp", expected="YYYY-MM-DDTHH:MM:SS.ffffffZ")
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        # Faster than `strptime`; and `fromisoformat` takes 24:00 for a moment from Python 3.13 on.
+        year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+        hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
+        return datetime(year, month, day, hour, minute, second, int(text[20:26]), UTC)
     except ValueError as error:
         raise Malformed(f"{text!r} names no moment: {error}") from error

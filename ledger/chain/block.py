@@ -168,7 +168,9 @@ def parse_header(data: bytes) -> Header:
         flxdr.core.canonical.NotCanonical: the bytes are not in canonical form.
         HeaderMalformed: a field is missing, unknown, or of another type.
     """
-    header = _convert(canonical.decode(data), Header)
+    header = _read_plain(data)
+    if header is None:
+        header = _convert(canonical.decode(data), Header)
     parse_timestamp(header.timestamp)
     return header
 
@@ -258,6 +260,27 @@ def submission_leaves(entries: Iterable[SubmissionEntry]) -> list[bytes]:
 def submissions_root(entries: Iterable[SubmissionEntry]) -> str:
     """RFC 6962 root over a release's submissions, lower-case hex."""
     return merkle.root(submission_leaves(entries)).hex()
+
+
+_DECODER = msgspec.json.Decoder(Header)
+
+
+def _read_plain(data: bytes) -> Header | None:
+    """The header that `parse_header` reads, for plain bytes; None for all others, good or bad.
+
+    The types leave no room for floats, and what they give, written again, has to be the same bytes: no second spelling
+    passes. Only `aggregation_params`, `privacy` and `metrics_ppm` have keys that no type names.
+    """
+    try:
+        header = _DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    provenance = header.provenance
+    if provenance is not None:
+        for free in (provenance.aggregation_params, provenance.privacy, provenance.metrics_ppm):
+            if not all(map(canonical.is_key, free)):
+                return None
+    return header if canonical.is_encoding(msgspec.to_builtins(header), data) else None
 
 
 T = TypeVar("T")

@@ -54,10 +54,11 @@ def advance(
         before, chain_id = state.keys, state.chain_id
         keys = membership.apply(before, header.governance, chain_id=chain_id, check_signatures=check_signatures)
     check_approvals(before, rule, record.header, record.approvals, check_signatures=check_signatures)
-    releases = dict(state.releases) if state else {}
+    releases = state.releases if state else {}
     if header.provenance is not None and header.model_hash is not None:
         provenance = header.provenance
-        releases[provenance.model_name] = Release(provenance.model_version, header.model_hash, provenance.round_number)
+        release = Release(provenance.model_version, header.model_hash, provenance.round_number)
+        releases = {**releases, provenance.model_name: release}
     after = ChainState(
         chain_id=chain_id,
         height=header.height,
@@ -100,14 +101,12 @@ def check_extension(state: ChainState, header: Header) -> SealRule:
         ("prev_hash", state.block_hash, header.prev_hash),
         ("prev_cert", state.cert_hash, header.prev_cert),
     ):
-        require(actual == expected, f"{field}_mismatch", field, expected=expected, actual=actual)
-    require(
-        header.timestamp >= state.timestamp,
-        "timestamp_regression",
-        "timestamp",
-        expected=f"not before {state.timestamp}",
-        actual=header.timestamp,
-    )
+        if actual != expected:
+            raise BlockInvalid(f"{field}_mismatch", field, expected=expected, actual=actual)
+    if header.timestamp < state.timestamp:
+        raise BlockInvalid(
+            "timestamp_regression", "timestamp", expected=f"not before {state.timestamp}", actual=header.timestamp
+        )
     if header.type == "release":
         _check_release(state, header)
     else:
@@ -131,21 +130,17 @@ def check_approvals(
     seen: set[tuple[str, str]] = set()
     for approval in approvals:
         where = f"approvals.{approval.org_id}"
-        require(
-            (approval.org_id, approval.key_id) not in seen,
-            "approval_duplicate",
-            where,
-            expected="one approval by this key",
-            actual="two",
-        )
-        seen.add((approval.org_id, approval.key_id))
-        require(
-            approval.org_id == COORDINATOR or approval.org_id in rule.voters,
-            "approval_not_voter",
-            where,
-            expected=", ".join(rule.voters) or COORDINATOR,
-            actual=approval.org_id,
-        )
+        signer = (approval.org_id, approval.key_id)
+        if signer in seen:
+            raise BlockInvalid("approval_duplicate", where, expected="one approval by this key", actual="two")
+        seen.add(signer)
+        if approval.org_id != COORDINATOR and approval.org_id not in rule.voters:
+            raise BlockInvalid(
+                "approval_not_voter",
+                where,
+                expected=", ".join(rule.voters) or COORDINATOR,
+                actual=approval.org_id,
+            )
         key = keys.key(approval.org_id, approval.key_id)
         if key is None:
             raise BlockInvalid(
@@ -159,14 +154,15 @@ def check_approvals(
                     "approval_signature", where, expected=f"a signature by key {key.key_id}", actual=error.detail
                 ) from error
     signers = {org_id for org_id, _ in seen}
-    require(COORDINATOR in signers, "coordinator_missing", "approvals", expected=COORDINATOR, actual=sorted(signers))
-    require(
-        rule.is_met(signers),
-        "quorum_not_met",
-        "approvals",
-        expected=f"{rule.threshold} of {', '.join(rule.voters)}",
-        actual=sorted(signers - {COORDINATOR}),
-    )
+    if COORDINATOR not in signers:
+        raise BlockInvalid("coordinator_missing", "approvals", expected=COORDINATOR, actual=sorted(signers))
+    if not rule.is_met(signers):
+        raise BlockInvalid(
+            "quorum_not_met",
+            "approvals",
+            expected=f"{rule.threshold} of {', '.join(rule.voters)}",
+            actual=sorted(signers - {COORDINATOR}),
+        )
 
 
 def _check_columns(header: Header, record: ChainRecord) -> None:
@@ -220,7 +216,8 @@ def _check_rule(keys: KeySet, header: Header) -> SealRule:
         ("voters", rule.voters, stated.voters),
         ("threshold", rule.threshold, stated.threshold),
     ):
-        require(actual == expected, "rule_mismatch", f"governance.{field}", expected=expected, actual=actual)
+        if actual != expected:
+            raise BlockInvalid("rule_mismatch", f"governance.{field}", expected=expected, actual=actual)
     return rule
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flxdr.core.canonical import NotCanonical
-from flxdr.core.errors import Malformed
-from ledger.chain import merkle
+from flxdr.core.errors import FlxdrError, Malformed
+from ledger.chain import block, merkle
 from ledger.chain.block import (
     HeaderMalformed,
     SubmissionEntry,
@@ -178,3 +178,42 @@ def test_every_submission_is_provable(submissions: list[SubmissionEntry], data: 
     proof = merkle.inclusion_proof(leaves, index)
     root = bytes.fromhex(submissions_root(submissions))
     assert merkle.verify_inclusion(leaves[index], index, len(leaves), proof, root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"", b""),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"accuracy":9007199254740991}'),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"accuracy":9007199254740992}'),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"accuracy":900000.0}'),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"accuracy":9e5}'),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"accuracy":-0}'),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"Accuracy":900000}'),
+        (b'"metrics_ppm":{"accuracy":900000}', b'"metrics_ppm":{"accuracy":900000,"accuracy":900000}'),
+        (b'"privacy":{"mechanism":"none"}', '"privacy":{"mechanism":"é"}'.encode()),
+        (b'"privacy":{"mechanism":"none"}', '"privacy":{"mechanism":"e\u0301"}'.encode()),
+        (b'"privacy":{"mechanism":"none"}', b'"privacy":{"mechanism":"\\u00e9"}'),
+        (b'"privacy":{"mechanism":"none"}', b'"privacy":{"mechanism":"\\ud800"}'),
+        (b'"privacy":{"mechanism":"none"}', b'"privacy":{"mechanism":"\\n"}'),
+        (b'"privacy":{"mechanism":"none"}', b'"privacy":{"mechanism":"\\u000a"}'),
+        (b'"privacy":{"mechanism":"none"}', b'"privacy":{"mechanism":1.5}'),
+        (b',"v":1}', b"}"),
+        (b',"v":1}', b',"v":1,"w":1}'),
+        (b',"v":1}', b',"v":true}'),
+    ],
+)
+def test_the_fast_reading_is_the_thorough_one(old: bytes, new: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = federation("org-a", "org-b", releases=1).tip.header
+    assert old in data
+    data = data.replace(old, new)
+    fast = _outcome(data)
+    monkeypatch.setattr(block, "_read_plain", lambda data: None)
+    assert fast == _outcome(data)
+
+
+def _outcome(data: bytes) -> object:
+    try:
+        return parse_header(data)
+    except FlxdrError as error:
+        return error.code, error.detail, error.fields
