@@ -23,6 +23,7 @@ RESULTS = Path(__file__).with_name("results.json")
 GROUPS = {
     "aggregate": "benchmarks.aggregate",
     "faults": "benchmarks.faults",
+    "ledger": "benchmarks.ledger",
     "payload": "benchmarks.payload",
     "round": "benchmarks.round_latency",
     "scale": "benchmarks.scale",
