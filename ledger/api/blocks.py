@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from flxdr.core.clock import SystemClock, format_timestamp
-from flxdr.platform.api.parameters import LARGEST_OFFSET, LimitOffset, strict_query, whole_number
+from flxdr.platform.api.parameters import LARGEST_OFFSET, LimitOffset, strict_query, truth, whole_number
 from flxdr.platform.api.schema import LIMIT_OFFSET
 from flxdr.platform.auth.permissions import IsOperatorOrOrganization
+from flxdr.platform.auth.principal import caller
 from ledger import documents, selectors
 from ledger.api import examples, serializers
+from ledger.services.recomputation import recompute_releases
 from ledger.services.shared_verification import shared
+from ledger.services.verification import newest_height
 
 # A request checks the signatures of so many blocks at most; `verify_chain` and an export check all of them.
 SIGNATURES_PER_REQUEST = 10_000
 RECORDS_PER_EXPORT = 500
+RECOMPUTED_PER_REQUEST = 20
 
 
 class BlockViewSet(ViewSet):
@@ -55,6 +60,14 @@ class BlockViewSet(ViewSet):
         operation_id="ledger_verify",
         summary="Verify the chain",
         tags=["ledger"],
+        parameters=[
+            OpenApiParameter(
+                "recompute",
+                bool,
+                description=f"operators only: also recompute the releases among the newest {RECOMPUTED_PER_REQUEST} "
+                "blocks from their submissions; `verify_chain --recompute` does all of them",
+            )
+        ],
         responses=serializers.VerificationSerializer,
         examples=examples.VERIFIED,
     )
@@ -67,9 +80,17 @@ class BlockViewSet(ViewSet):
         An invalid chain is a 200 as well: `first_bad` names the height, the check, the field and both values. What the
         coordinator says of its own chain proves nothing to others: `flxdr-agent verify` checks an export itself.
         """
-        strict_query(request, ())
+        recompute = truth(strict_query(request, {"recompute"}), "recompute")
+        if recompute and not caller(request).is_operator:
+            raise PermissionDenied("only an operator may have releases recomputed")
         verified = shared.verify(clock=SystemClock(), signatures=SIGNATURES_PER_REQUEST)
-        return Response(verified.report.as_json() | {"verification_timestamp": format_timestamp(verified.began_at)})
+        answer = verified.report.as_json() | {"verification_timestamp": format_timestamp(verified.began_at)}
+        if recompute and verified.report.chain_valid:
+            tip = newest_height()
+            first = max(0, tip + 1 - RECOMPUTED_PER_REQUEST)
+            found = recompute_releases(first=first, last=tip)
+            answer["recomputation"] = {"from": first, "to": tip, **found.as_json()}
+        return Response(answer)
 
     @extend_schema(
         operation_id="ledger_provenance",

@@ -110,6 +110,20 @@ class StatsSerializer(serializers.Serializer[dict[str, Any]]):
     blocks_per_s = serializers.FloatField()
 
 
+class RecomputationSerializer(serializers.Serializer[dict[str, Any]]):
+    """What recomputing releases from their submissions found, over the blocks `from` to `to`."""
+
+    to = serializers.IntegerField()
+    holds = serializers.BooleanField()
+    matched = serializers.IntegerField()
+    matched_with_conversions_on_trust = serializers.IntegerField()
+    differing = serializers.ListField(child=serializers.DictField())
+    not_recomputable = serializers.ListField(child=serializers.DictField())
+
+    def get_fields(self) -> dict[str, Any]:
+        return {"from": serializers.IntegerField(), **super().get_fields()}
+
+
 class VerificationSerializer(serializers.Serializer[dict[str, Any]]):
     chain_valid = serializers.BooleanField()
     blocks_verified = serializers.IntegerField()
@@ -122,6 +136,7 @@ class VerificationSerializer(serializers.Serializer[dict[str, Any]]):
     warnings = serializers.ListField(child=serializers.CharField())
     covers = CoversSerializer()
     stats = StatsSerializer()
+    recomputation = RecomputationSerializer(required=False, help_text="only where `recompute=true` was asked for")
 
 
 class LineageEntrySerializer(serializers.Serializer[dict[str, Any]]):

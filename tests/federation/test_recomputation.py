@@ -16,6 +16,7 @@ from flxdr.platform.storage.blobs import blobs
 from ledger.models import Block
 from ledger.services.recomputation import RecomputationReport, recompute_releases
 from models_ml import codec
+from tests.api.callers import operator, organization
 from tests.federation.closed_rounds import MODEL, SHAPES
 from tests.support.federation import SimulatedFederation, constant_delta
 
@@ -155,3 +156,21 @@ def test_the_command_recomputes(
         call_command("verify_chain", "--recompute", stdout=out)
     assert stopped.value.code == 1
     assert "model_hash is" in out.getvalue()
+
+
+def test_the_api_recomputes_for_operators(
+    federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.api.blocks.SystemClock", lambda: clock)
+    for _ in range(2):
+        released(federation, clock)
+    answer = operator().get("blockchain/ledger/verify", {"recompute": "true"}).json()
+    tip = Block.objects.count() - 1
+    assert answer["recomputation"]["matched"] == 2
+    assert (answer["recomputation"]["from"], answer["recomputation"]["to"]) == (0, tip)
+    monkeypatch.setattr("ledger.api.blocks.RECOMPUTED_PER_REQUEST", 1)
+    newest = operator().get("blockchain/ledger/verify", {"recompute": "true"}).json()["recomputation"]
+    assert (newest["from"], newest["matched"]) == (tip, 1)
+    assert "recomputation" not in operator().get("blockchain/ledger/verify").json()
+    assert operator().get("blockchain/ledger/verify", {"recompute": "yes"}).status_code == 400
+    assert organization("a").get("blockchain/ledger/verify", {"recompute": "true"}).status_code == 403

@@ -53,6 +53,18 @@ def whole_number(query: dict[str, str], name: str, *, default: int, at_least: in
     return int(text)
 
 
+def truth(query: dict[str, str], name: str) -> bool:
+    """`true` or `false` from the query; false if it is left out.
+
+    Raises:
+        InvalidParameter: anything else.
+    """
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise InvalidParameter(f"{name}={text!r} is not allowed", expected="true or false", parameter=name)
+    return text == "true"
+
+
 @dataclass(frozen=True)
 class LimitOffset:
     """A page of a list: `limit` entries after the first `offset`."""
