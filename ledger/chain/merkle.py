@@ -59,7 +59,38 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
     return last == 0 and current == expected_root
 
 
-def _split(size: int) -> int:
+def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    """Whether the tree of `old_size` leaves is the beginning of the one of `new_size` (RFC 9162, section 2.1.4.2)."""
+    if not 0 < old_size <= new_size:
+        return False
+    if old_size == new_size:
+        return not proof and old_root == new_root
+    # The old tree's own root is left out where it is a whole subtree of the new one.
+    path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
+    if not path:
+        return False
+    position, last = old_size - 1, new_size - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    old = new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, sibling)
+        position >>= 1
+        last >>= 1
+    return last == 0 and (old, new) == (old_root, new_root)
+
+
+def split(size: int) -> int:
+    """Leaves of the left subtree: the largest power of two smaller than `size`, which is at least 2."""
     return 1 << (size - 1).bit_length() - 1
 
 
@@ -75,7 +106,7 @@ def _root_of_hashes(hashes: Sequence[bytes]) -> bytes:
 def _path(hashes: Sequence[bytes], index: int) -> list[bytes]:
     if len(hashes) == 1:
         return []
-    split = _split(len(hashes))
-    if index < split:
-        return [*_path(hashes[:split], index), _root_of_hashes(hashes[split:])]
-    return [*_path(hashes[split:], index - split), _root_of_hashes(hashes[:split])]
+    middle = split(len(hashes))
+    if index < middle:
+        return [*_path(hashes[:middle], index), _root_of_hashes(hashes[middle:])]
+    return [*_path(hashes[middle:], index - middle), _root_of_hashes(hashes[:middle])]
