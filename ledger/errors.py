@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flxdr.core.errors import Conflict, FlxdrError, Forbidden, Invalid, Misconfigured, Missing
+from flxdr.core.errors import Conflict, FlxdrError, Forbidden, Invalid, Misconfigured, Missing, Unavailable
 
 
 class ProposalMissing(Missing):
@@ -80,3 +80,17 @@ class AppendOnlyRow(FlxdrError):
 
     code = "append_only"
     title = "Append-only row"
+
+
+class SizeUnknown(Missing):
+    """The chain never had that many blocks, or the block lies beyond them."""
+
+    code = "size_not_found"
+    title = "Unknown size of the chain"
+
+
+class TreeDamaged(Unavailable):
+    """The stored tree lacks a node that the blocks below it imply."""
+
+    code = "tree_damaged"
+    title = "Merkle tree damaged"

@@ -78,6 +78,22 @@ class Block(AppendOnly):
         return f"block {self.height} {self.block_hash[:16]}"
 
 
+class TreeNode(AppendOnly):
+    """The hash of a complete subtree of the tree over the blocks' headers; `ledger.chain.tree` numbers them."""
+
+    position = models.PositiveBigIntegerField(primary_key=True)
+    hash = models.BinaryField(max_length=32)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tree_nodes"
+        ordering = ("position",)
+
+    def __str__(self) -> str:
+        return f"tree node {self.position} {bytes(self.hash).hex()[:16]}"
+
+
 class Approval(AppendOnly):
     """One organisation's signed answer to one header; `coordinator` signs under that name.
 

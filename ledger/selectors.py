@@ -14,8 +14,9 @@ from ledger.chain.block import COORDINATOR, PolicyEntry, is_hash, parse_header
 from ledger.chain.membership import KeySet, found
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState, Release
-from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing
-from ledger.models import Approval, Block, Proposal, SignerKey
+from ledger.chain.tree import Span, positions_of
+from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing, TreeDamaged
+from ledger.models import Approval, Block, Proposal, SignerKey, TreeNode
 
 RECORDS_PER_QUERY = 500
 _COLUMNS = (
@@ -101,6 +102,30 @@ def chain_records(first: int = 0, last: int | None = None) -> Iterator[ChainReco
             columns["timestamp"] = format_timestamp(columns["timestamp"])
             yield ChainRecord(bytes(header), approvals.get(columns["block_hash"], []), columns)
         after = batch[-1][1]
+
+
+def tree_nodes(spans: Iterable[Span]) -> dict[int, bytes]:
+    """The complete subtrees that those spans consist of, read in one query.
+
+    Raises:
+        TreeDamaged: one is not there.
+    """
+    positions = positions_of(spans)
+    rows = TreeNode.objects.filter(position__in=positions).values_list("position", "hash")
+    nodes = {position: bytes(hash_) for position, hash_ in rows}
+    missing = [position for position in positions if position not in nodes]
+    if missing:
+        raise TreeDamaged(
+            f"the stored tree has no node {missing[0]}",
+            action="Run `manage.py verify_chain`; the blocks themselves can be exported and verified.",
+        )
+    return nodes
+
+
+def stored_tree(first: int, last: int) -> list[bytes]:
+    """The nodes from position `first` to `last`, in order."""
+    rows = TreeNode.objects.filter(position__gte=first, position__lte=last).order_by("position")
+    return [bytes(hash_) for hash_ in rows.values_list("hash", flat=True)]
 
 
 def lineage(model_hash: str, limit: int, offset: int) -> tuple[list[Block], int]:

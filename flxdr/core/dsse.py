@@ -16,6 +16,7 @@ BLOCK_TYPE = "application/vnd.flxdr.block+json"
 REJECTION_TYPE = "application/vnd.flxdr.rejection+json"
 REGISTRATION_TYPE = "application/vnd.flxdr.registration+json"
 SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
+LOG_KEY_TYPE = "application/vnd.flxdr.log-key+json"
 NO_NOISE_TYPE = "application/vnd.flxdr.no-noise+json"
 
 

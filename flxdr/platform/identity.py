@@ -1,4 +1,4 @@
-"""The coordinator's own key."""
+"""The coordinator's own keys."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def coordinator_key() -> PrivateKey:
             seed = configured or create_once(path, lambda: PrivateKey.generate().seed)
             key = _cache[(configured, str(path))] = _usable(seed, str(path))
     return key
+
+
+def log_key() -> PrivateKey:
+    """The Ed25519 key that signs the ledger's checkpoints, made once in the data folder.
+
+    If it is lost, a new one is made: the coordinator's key vouches for whichever the log uses, and notes that the old
+    one signed stay what they were.
+
+    Raises:
+        Misconfigured: the file holds no key.
+    """
+    path = settings.FLXDR.data_dir / "keys" / "log_ed25519_seed"
+    seed = create_once(path, lambda: PrivateKey.generate(Algorithm.ED25519).seed)
+    try:
+        return PrivateKey(Algorithm.ED25519, seed)
+    except KeyInvalid as error:
+        raise Misconfigured(f"{path} holds no key: {error.detail}", expected="the 32 bytes of the seed") from error
 
 
 def _usable(seed: bytes, path: str) -> PrivateKey:

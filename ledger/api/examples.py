@@ -62,8 +62,12 @@ _PROPOSAL = {
 }
 
 
-def _answer(name: str, value: object) -> list[OpenApiExample]:
-    return [OpenApiExample(name, value, response_only=True, status_codes=["200"])]
+_ORIGIN = f"flxdr/{_CHAIN_ID}"
+_NOTE = f"{_ORIGIN}\n6\n3mHGc6c9S8RZ3Uqv1w3ZK2m0sKM8y3oZK4Y1k6v2f2s=\n\n— {_ORIGIN} c2lnbmF0dXJl...\n"
+
+
+def _answer(name: str, value: object, media_type: str = "application/json") -> list[OpenApiExample]:
+    return [OpenApiExample(name, value, response_only=True, status_codes=["200"], media_type=media_type)]
 
 
 BLOCKS = _answer("newest first", {"blocks": [_BLOCK], "total": 6, "limit": 10, "offset": 0})
@@ -119,6 +123,37 @@ EXPORT = _answer(
             }
         ],
     },
+)
+CHECKPOINT = [
+    *_answer("a signed note", _NOTE, "text/plain"),
+    *_answer(
+        "with the log's key",
+        {
+            "origin": _ORIGIN,
+            "size": 6,
+            "root_hash": _HASH,
+            "note": _NOTE,
+            "log_key": f"{_ORIGIN}+1a2b3c4d+AXB1YmxpYyBrZXk...",
+            "log_key_statement": {
+                "payloadType": "application/vnd.flxdr.log-key+json",
+                "payload": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+                "signatures": [{"keyid": _HASH, "sig": "c2ln..."}],
+            },
+        },
+    ),
+]
+TLOG_PROOF = _answer(
+    "of block 5",
+    f"c2sp.org/tlog-proof@v1\nindex 5\n3mHGc6c9S8RZ3Uqv1w3ZK2m0sKM8y3oZK4Y1k6v2f2s=\n\n{_NOTE}",
+    "text/plain",
+)
+INCLUSION = _answer(
+    "of block 5 among 6",
+    {"height": 5, "size": 6, "leaf_hash": _HASH, "root_hash": _PARENT, "proof": [_BLOCK_HASH, _PREV_HASH]},
+)
+CONSISTENCY = _answer(
+    "of 4 and 6 blocks",
+    {"from": 4, "to": 6, "from_root_hash": _HASH, "to_root_hash": _PARENT, "proof": [_BLOCK_HASH]},
 )
 PROPOSALS = _answer("one open proposal", {"proposals": [_PROPOSAL], "total": 1, "limit": 50, "offset": 0})
 PROPOSAL = _answer("an open proposal", _PROPOSAL)

@@ -182,6 +182,46 @@ class ExportSerializer(serializers.Serializer[dict[str, Any]]):
     records = RecordSerializer(many=True)
 
 
+class DsseSignatureSerializer(serializers.Serializer[dict[str, str]]):
+    keyid = serializers.CharField()
+    sig = serializers.CharField()
+
+
+class DsseEnvelopeSerializer(serializers.Serializer[dict[str, Any]]):
+    payloadType = serializers.CharField()  # noqa: N815  (DSSE's spelling)
+    payload = serializers.CharField(help_text="base64")
+    signatures = DsseSignatureSerializer(many=True)
+
+
+class CheckpointSerializer(serializers.Serializer[dict[str, Any]]):
+    origin = serializers.CharField(help_text="the log's name: flxdr/ and the genesis hash")
+    size = serializers.IntegerField(help_text="number of blocks")
+    root_hash = serializers.CharField(help_text="RFC 6962 tree head over the header bytes")
+    note = serializers.CharField(help_text="the signed note, as text/plain answers it")
+    log_key = serializers.CharField(help_text="C2SP verifier key of the log")
+    log_key_statement = DsseEnvelopeSerializer(
+        help_text="names the log's key; signed by the coordinator's key that the chain records"
+    )
+
+
+class InclusionSerializer(serializers.Serializer[dict[str, Any]]):
+    height = serializers.IntegerField()
+    size = serializers.IntegerField()
+    leaf_hash = serializers.CharField(help_text="SHA-256 over 0x00 and the header bytes")
+    root_hash = serializers.CharField()
+    proof = serializers.ListField(child=serializers.CharField())
+
+
+class ConsistencySerializer(serializers.Serializer[dict[str, Any]]):
+    to = serializers.IntegerField()
+    from_root_hash = serializers.CharField()
+    to_root_hash = serializers.CharField()
+    proof = serializers.ListField(child=serializers.CharField())
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {"from": serializers.IntegerField(), **super().get_fields()}
+
+
 class RejectionSerializer(serializers.Serializer[dict[str, str]]):
     org_id = serializers.CharField()
     key_id = serializers.CharField()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from ledger.api.blocks import BlockViewSet
+from ledger.api.proofs import CheckpointViewSet, ProofViewSet, TlogProofViewSet
 from ledger.api.proposals import ProposalViewSet
 
 urlpatterns = [
@@ -22,6 +23,14 @@ urlpatterns = [
     ),
     path("blockchain/ledger/export", BlockViewSet.as_view({"get": "export"}), name="ledger-export"),
     path("blockchain/head", BlockViewSet.as_view({"get": "head"}), name="ledger-head"),
+    path("blockchain/checkpoint", CheckpointViewSet.as_view({"get": "retrieve"}), name="ledger-checkpoint"),
+    path("blockchain/proof/inclusion", ProofViewSet.as_view({"get": "inclusion"}), name="ledger-inclusion"),
+    path("blockchain/proof/consistency", ProofViewSet.as_view({"get": "consistency"}), name="ledger-consistency"),
+    path(
+        "blockchain/blocks/<int:height>/tlog-proof",
+        TlogProofViewSet.as_view({"get": "retrieve"}),
+        name="ledger-tlog-proof",
+    ),
     path("blockchain/proposals", ProposalViewSet.as_view({"get": "page"}), name="ledger-proposals"),
     path(
         "blockchain/proposals/<int:proposal_id>",

@@ -10,11 +10,12 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from ledger import selectors
 from ledger.errors import AppendOnlyRow
-from ledger.models import Approval, Block
+from ledger.models import Approval, Block, TreeNode
 from tests.ledger.chains import hash_of
 from tests.ledger.members import Consortium
 
-MODELS: list[Any] = [Block, Approval]
+_COLUMN = {"blocks": "block_hash", "approvals": "block_hash", "tree_nodes": "hash"}
+MODELS: list[Any] = [Block, Approval, TreeNode]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -24,9 +25,9 @@ MODELS: list[Any] = [Block, Approval]
         lambda model: model.objects.get().save(),
         lambda model: model.objects.get().delete(),
         lambda model: model.objects.update(),
-        lambda model: model.objects.filter(pk__gte=0).update(block_hash="x"),
+        lambda model: model.objects.filter(pk__gte=0).update(pk=9),
         lambda model: model.objects.all().delete(),
-        lambda model: model.objects.bulk_update([model.objects.get()], ["block_hash"]),
+        lambda model: model.objects.bulk_update([model.objects.get()], [_COLUMN[model._meta.db_table]]),
     ],
     ids=["save", "delete", "update", "filtered update", "delete all", "bulk update"],
 )
@@ -37,9 +38,9 @@ def test_models_refuse(consortium: Consortium, model: Any, change: Callable[[Any
     assert list(model.objects.values()) == before
 
 
-@pytest.mark.parametrize("table", ["blocks", "approvals"])
+@pytest.mark.parametrize("table", _COLUMN)
 def test_the_database_refuses(consortium: Consortium, table: str) -> None:
-    statements = [f"UPDATE {table} SET block_hash = 'x'"]
+    statements = [f"UPDATE {table} SET {_COLUMN[table]} = {_COLUMN[table]}"]
     if connection.vendor == "postgresql":  # the migration says why SQLite cannot
         statements.append(f"DELETE FROM {table}")
     for statement in statements:

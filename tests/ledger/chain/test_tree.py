@@ -15,7 +15,7 @@ LEAVES = [number.to_bytes(2, "big") * (number % 5) for number in range(max(SIZES
 
 
 def split(size: int) -> int:
-    return max(2**power for power in range(10) if 2**power < size)
+    return max(1 << power for power in range(10) if 1 << power < size)
 
 
 def mth(leaves: list[bytes]) -> bytes:

@@ -1,0 +1,160 @@
+"""What the log commits itself to, and its proofs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from flxdr.platform.api.parameters import LARGEST_OFFSET, strict_query, whole_number
+from flxdr.platform.auth.permissions import IsOperatorOrOrganization
+from flxdr.platform.errors import InvalidParameter
+from ledger import selectors
+from ledger.api import examples, serializers
+from ledger.chain.merkle import leaf_hash
+from ledger.services import checkpoints
+
+TEXT = "text/plain"
+_SIZE = OpenApiParameter("size", int, description="number of blocks of the tree; all if left out")
+
+
+class TextRenderer(BaseRenderer):
+    """Text as it is."""
+
+    media_type = TEXT
+    format = "text"
+
+    def render(self, data: Any, *_: Any) -> bytes:
+        return str(data).encode()
+
+
+class CheckpointViewSet(ViewSet):
+    """The signed checkpoint: as a note for archives, as JSON for programs that know the genesis hash only."""
+
+    permission_classes = [IsOperatorOrOrganization]
+    renderer_classes = [TextRenderer, JSONRenderer]
+
+    @extend_schema(
+        operation_id="ledger_checkpoint",
+        summary="Signed checkpoint",
+        tags=["ledger"],
+        parameters=[_SIZE],
+        responses={(200, TEXT): OpenApiTypes.STR, (200, "application/json"): serializers.CheckpointSerializer},
+        examples=examples.CHECKPOINT,
+    )
+    def retrieve(self, request: Request) -> Response:
+        """A C2SP signed note: the chain's name, its size, the RFC 6962 tree head over its header bytes, signatures.
+
+        Keep it: it shows later whether the chain was rewritten, shortened or forked. With `Accept: application/json`
+        the answer also holds the log's key and the statement by which the coordinator's key on the chain names it.
+        """
+        size = _number(strict_query(request, {"size"}), "size", at_least=1)
+        signed = checkpoints.checkpoint(size=size)
+        note = signed.encode().decode()
+        if isinstance(request.accepted_renderer, TextRenderer):
+            return Response(note)
+        return Response(
+            {
+                **signed.checkpoint.as_json(),
+                "note": note,
+                "log_key": checkpoints.verifier_key_of_log(),
+                "log_key_statement": checkpoints.log_key_envelope().as_json(),
+            }
+        )
+
+
+class TlogProofViewSet(ViewSet):
+    """One block's proof as a file."""
+
+    permission_classes = [IsOperatorOrOrganization]
+    renderer_classes = [TextRenderer]
+
+    @extend_schema(
+        operation_id="ledger_tlog_proof",
+        summary="Block's proof as a file",
+        tags=["ledger"],
+        parameters=[_SIZE],
+        responses={(200, TEXT): OpenApiTypes.STR},
+        examples=examples.TLOG_PROOF,
+    )
+    def retrieve(self, request: Request, height: int) -> Response:
+        """`c2sp.org/tlog-proof@v1`: the block's height, its inclusion proof, and the checkpoint that it leads to."""
+        size = _number(strict_query(request, {"size"}), "size", at_least=1)
+        return Response(checkpoints.tlog_proof(height=height, size=size).encode().decode())
+
+
+class ProofViewSet(ViewSet):
+    """Merkle proofs (RFC 6962), in hex, in the order in which they are hashed."""
+
+    permission_classes = [IsOperatorOrOrganization]
+
+    @extend_schema(
+        operation_id="ledger_inclusion_proof",
+        summary="Inclusion proof",
+        tags=["ledger"],
+        parameters=[OpenApiParameter("height", int, required=True, description="the block's height"), _SIZE],
+        responses=serializers.InclusionSerializer,
+        examples=examples.INCLUSION,
+    )
+    def inclusion(self, request: Request) -> Response:
+        """That a block is one of the first `size`: name the size of the checkpoint that you hold."""
+        query = strict_query(request, {"height", "size"})
+        height = _required(query, "height", at_least=0)
+        found = checkpoints.prove_inclusion(height=height, size=_number(query, "size", at_least=1))
+        return Response(
+            {
+                "height": found.height,
+                "size": found.size,
+                "leaf_hash": leaf_hash(bytes(selectors.block_at(height).header)).hex(),
+                "root_hash": found.root.hex(),
+                "proof": [node.hex() for node in found.proof],
+            }
+        )
+
+    @extend_schema(
+        operation_id="ledger_consistency_proof",
+        summary="Consistency proof",
+        tags=["ledger"],
+        parameters=[
+            OpenApiParameter("from", int, required=True, description="size of the checkpoint that you hold"),
+            OpenApiParameter("to", int, description="size of a later one; of the whole chain if left out"),
+        ],
+        responses=serializers.ConsistencySerializer,
+        examples=examples.CONSISTENCY,
+    )
+    def consistency(self, request: Request) -> Response:
+        """That nothing was changed, removed or put in between: the later tree begins with the earlier one."""
+        query = strict_query(request, {"from", "to"})
+        old = _required(query, "from", at_least=1)
+        found = checkpoints.prove_consistency(old=old, new=_number(query, "to", at_least=1))
+        return Response(
+            {
+                "from": found.old,
+                "to": found.new,
+                "from_root_hash": found.old_root.hex(),
+                "to_root_hash": found.new_root.hex(),
+                "proof": [node.hex() for node in found.proof],
+            }
+        )
+
+
+def _required(query: dict[str, str], name: str, *, at_least: int) -> int:
+    number = _number(query, name, at_least=at_least)
+    if number is None:
+        raise InvalidParameter(
+            f"the query parameter {name!r} is missing",
+            expected=f"{name}=<a whole number of at least {at_least}>",
+            parameter=name,
+        )
+    return number
+
+
+def _number(query: dict[str, str], name: str, *, at_least: int) -> int | None:
+    if name not in query:
+        return None
+    return whole_number(query, name, default=at_least, at_least=at_least, at_most=LARGEST_OFFSET)
