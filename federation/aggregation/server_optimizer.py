@@ -11,6 +11,8 @@ family: Reddi et al., "Adaptive Federated Optimization", ICLR 2021, algorithm 1 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,8 +54,8 @@ class ServerOptimizer(WeightedMean):
         units = np.rint(direction * SCALE).clip(-MAX_UPDATE_INT, MAX_UPDATE_INT)
         return units.astype(np.int32), after
 
+    @abstractmethod
     def _move(
         self, gradient: NDArray[np.float64], state: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The step (W) and the new state (S x W) from the mean update (W) and the state (S x W), in model units."""
-        raise NotImplementedError
