@@ -10,19 +10,8 @@ from flxdr.core import dsse
 from flxdr.core.clock import format_timestamp
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.approvals import SignedApproval, certificate_hash
-from ledger.chain.block import (
-    COORDINATOR,
-    ZERO_HASH,
-    Admit,
-    Found,
-    Governance,
-    Header,
-    PolicyEntry,
-    Provenance,
-    RegistrationStatement,
-    block_hash,
-    encode_statement,
-)
+from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, block_hash
+from ledger.chain.entries import COORDINATOR, Admit, Found, PolicyEntry, RegistrationStatement, encode_statement
 from ledger.chain.membership import key_entry
 from ledger.chain.quorum import seal_rule
 from ledger.chain.record import ChainRecord

@@ -10,7 +10,9 @@ from django.db.models import Count, Max, Q, QuerySet
 from flxdr.core.clock import format_timestamp
 from flxdr.core.keys import Algorithm, PublicKey
 from ledger.chain.approvals import SignedApproval, certificate_hash
-from ledger.chain.block import COORDINATOR, PolicyEntry, is_hash, parse_header
+from ledger.chain.block import parse_header
+from ledger.chain.entries import COORDINATOR, PolicyEntry
+from ledger.chain.fields import is_hash
 from ledger.chain.membership import KeySet, found
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState, Release

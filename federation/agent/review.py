@@ -13,8 +13,9 @@ from federation.agent.release_review import check_release
 from federation.agent.session import Agent
 from flxdr.core.clock import parse_timestamp
 from ledger.chain import membership
-from ledger.chain.block import Admit, Header
+from ledger.chain.block import Header
 from ledger.chain.checks import CLOCK_TOLERANCE, check_extension
+from ledger.chain.entries import Admit
 from ledger.chain.failures import BlockInvalid
 from ledger.chain.quorum import SealRule
 from ledger.chain.state import ChainState

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from flxdr.demo.errors import DemoFailed
-from ledger.chain.block import Admit, Header, parse_header
+from ledger.chain.block import Header, parse_header
+from ledger.chain.entries import Admit
 
 Document = dict[str, Any]
 OPEN = ("in_progress", "aggregating", "verifying")

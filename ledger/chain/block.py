@@ -6,104 +6,25 @@ fields stand from the first block on: later versions of the software add checks,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from flxdr.core import canonical
 from flxdr.core.clock import parse_timestamp
-from flxdr.core.errors import Malformed
 from ledger.chain import merkle
+from ledger.chain.entries import Action
+from ledger.chain.fields import Count, Hash, Name, Ordinal, Part, Scalar, Timestamp, convert
 
 ZERO_HASH = "0" * 64
-COORDINATOR = "coordinator"
 
 BlockType = Literal["genesis", "release", "governance"]
 Rule = Literal["genesis", "coordinator-only", "operator", "quorum"]
-_HASH = re.compile(r"\A[0-9a-f]{64}\Z")
-Hash = Annotated[str, Meta(pattern=_HASH.pattern)]
-Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.-]{1,64}\Z")]
-Timestamp = Annotated[str, Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")]
-Count = Annotated[int, Meta(ge=0)]
-Ordinal = Annotated[int, Meta(ge=1)]
-Scalar = int | str | bool | None
 
 
-class HeaderMalformed(Malformed):
-    """Canonical bytes that are no header; `field` says where."""
-
-    code = "header_malformed"
-    title = "Malformed block header"
-
-
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class KeyEntry(_Part, frozen=True):
-    """A verification key: `spki` is base64 of the DER SubjectPublicKeyInfo, `key_id` its SHA-256."""
-
-    algorithm: Literal["ML-DSA-65", "Ed25519"]
-    key_id: Hash
-    spki: str
-
-
-class PolicyEntry(_Part, frozen=True):
-    """How releases and governance are approved: more than numerator/denominator of the voters, `minimum` at least."""
-
-    method: Literal["multisig", "operator"]
-    numerator: Ordinal
-    denominator: Ordinal
-    minimum: Ordinal
-
-
-class Found(_Part, frozen=True, tag_field="action", tag="found"):
-    """Genesis: the coordinator's key, the approval policy, and the chain that this one replaces (or null)."""
-
-    coordinator: KeyEntry
-    policy: PolicyEntry
-    predecessor: Hash | None
-
-
-class RegistrationStatement(_Part, frozen=True):
-    """What an organisation signs with the key that it registers."""
-
-    v: Literal[1]
-    org_id: Name
-    org_name: Annotated[str, Meta(min_length=1, max_length=200)]
-    key_id: Hash
-    chain_id: Hash
-
-
-class Endorsement(_Part, frozen=True):
-    """The same statement signed by a key that the organisation already has on the chain."""
-
-    key_id: Hash
-    signature: str
-
-
-class Admit(_Part, frozen=True, tag_field="action", tag="admit"):
-    """A key becomes an organisation's key. `proof` is the new key's signature over `statement`.
-
-    A further key of an organisation that is a member already needs its `endorsement`, so that nobody else can vote
-    under its name.
-    """
-
-    org_id: Name
-    key: KeyEntry
-    statement: RegistrationStatement
-    proof: str
-    endorsement: Endorsement | None
-
-
-Action = Found | Admit
-
-
-class Governance(_Part, frozen=True):
+class Governance(Part, frozen=True):
     """By which rule this block is sealed, who may vote, how many must, and what it changes."""
 
     rule: Rule
@@ -112,7 +33,7 @@ class Governance(_Part, frozen=True):
     actions: tuple[Action, ...]
 
 
-class Provenance(_Part, frozen=True):
+class Provenance(Part, frozen=True):
     """Where a released model comes from. Ratios are scaled to integers (ppm).
 
     `config_hash` is the SHA-256 of the round's whole configuration, of which the fields that readers ask for are
@@ -138,7 +59,7 @@ class Provenance(_Part, frozen=True):
     metrics_ppm: dict[str, int]
 
 
-class Header(_Part, frozen=True, kw_only=True):
+class Header(Part, frozen=True, kw_only=True):
     """What is hashed and signed. `prev_hash`, `prev_cert` and `chain_id` of genesis are zeros."""
 
     v: Literal[1] = 1
@@ -170,7 +91,7 @@ def parse_header(data: bytes) -> Header:
     """
     header = _read_plain(data)
     if header is None:
-        header = _convert(canonical.decode(data), Header)
+        header = convert(canonical.decode(data), Header)
     parse_timestamp(header.timestamp)
     return header
 
@@ -181,38 +102,7 @@ def parse_provenance(document: Mapping[str, Any]) -> Provenance:
     Raises:
         HeaderMalformed: a field is missing, unknown, or of another type.
     """
-    return _convert(dict(document), Provenance)
-
-
-def parse_statement(data: bytes) -> RegistrationStatement:
-    """Read the canonical bytes of a registration statement.
-
-    Raises:
-        flxdr.core.canonical.NotCanonical: the bytes are not in canonical form.
-        HeaderMalformed: a field is missing, unknown, or of another type.
-    """
-    return _convert(canonical.decode(data), RegistrationStatement)
-
-
-def encode_statement(statement: RegistrationStatement) -> bytes:
-    """The bytes that a registration's proof and endorsement sign."""
-    return canonical.encode(msgspec.to_builtins(statement))
-
-
-def is_hash(text: str) -> bool:
-    """Whether `text` is spelled as hashes are: 64 lower-case hex digits."""
-    return _HASH.match(text) is not None
-
-
-def parse_hash(text: str, field: str) -> str:
-    """Check that a text is a SHA-256 in lower-case hex.
-
-    Raises:
-        HeaderMalformed: it is not; names `field`.
-    """
-    if not is_hash(text):
-        raise HeaderMalformed(f"{field}: {text!r} is no hash", expected="64 lower-case hex digits", field=field)
-    return text
+    return convert(dict(document), Provenance)
 
 
 def block_hash(header: bytes) -> str:
@@ -281,15 +171,3 @@ def _read_plain(data: bytes) -> Header | None:
             if not all(map(canonical.is_key, free)):
                 return None
     return header if canonical.is_encoding(msgspec.to_builtins(header), data) else None
-
-
-T = TypeVar("T")
-
-
-def _convert(document: Any, kind: type[T]) -> T:
-    try:
-        return msgspec.convert(document, kind)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `")
-        field = path.rstrip("`").removeprefix("$.") or "$"
-        raise HeaderMalformed(f"{field}: {message}", expected=message, field=field) from error

@@ -11,7 +11,8 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from ledger.chain import membership
 from ledger.chain.approvals import SignedApproval, certificate_hash
-from ledger.chain.block import COORDINATOR, ZERO_HASH, Header, Provenance, block_hash, index_columns, parse_header
+from ledger.chain.block import ZERO_HASH, Header, Provenance, block_hash, index_columns, parse_header
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.failures import BlockInvalid, require
 from ledger.chain.membership import KeySet
 from ledger.chain.quorum import SealRule, seal_rule

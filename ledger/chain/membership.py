@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from flxdr.core import dsse
 from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import PublicKey
-from ledger.chain.block import COORDINATOR, Admit, Found, Governance, KeyEntry, PolicyEntry, encode_statement
+from ledger.chain.block import Governance
+from ledger.chain.entries import COORDINATOR, Admit, Found, KeyEntry, PolicyEntry, encode_statement
 from ledger.chain.failures import BlockInvalid, require
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ledger.chain.block import PolicyEntry, Rule
+from ledger.chain.block import Rule
+from ledger.chain.entries import PolicyEntry
 
 MULTISIG = "multisig"
 OPERATOR = "operator"

@@ -10,7 +10,7 @@ import msgspec
 
 from flxdr.core.errors import Malformed
 from flxdr.core.keys import PublicKey
-from ledger.chain.block import PolicyEntry
+from ledger.chain.entries import PolicyEntry
 from ledger.chain.membership import KeySet
 
 

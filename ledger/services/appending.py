@@ -8,8 +8,9 @@ from flxdr.core.clock import parse_timestamp
 from flxdr.core.dsse import decode_base64
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval
-from ledger.chain.block import COORDINATOR, Admit, Found, Header, KeyEntry, index_columns
+from ledger.chain.block import Header, index_columns
 from ledger.chain.checks import advance
+from ledger.chain.entries import COORDINATOR, Admit, Found, KeyEntry
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.tree import Frontier, stored_nodes, whole

@@ -11,7 +11,8 @@ from flxdr.platform.audit import record_event
 from flxdr.platform.identity import coordinator_key
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval, rejection_statement
-from ledger.chain.block import COORDINATOR, Admit, parse_header
+from ledger.chain.block import parse_header
+from ledger.chain.entries import COORDINATOR, Admit
 from ledger.chain.quorum import SealRule
 from ledger.errors import AlreadyAnswered, CoordinatorKeyMismatch, KeyNotAdmitted, NotAVoter, ProposalClosed
 from ledger.models import Approval, Block, Proposal

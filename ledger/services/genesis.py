@@ -11,7 +11,8 @@ from flxdr.core.clock import Clock, format_timestamp
 from flxdr.platform.audit import record_event
 from flxdr.platform.identity import coordinator_key
 from ledger.chain.approvals import SignedApproval
-from ledger.chain.block import COORDINATOR, ZERO_HASH, Found, Governance, Header, PolicyEntry
+from ledger.chain.block import ZERO_HASH, Governance, Header
+from ledger.chain.entries import COORDINATOR, Found, PolicyEntry
 from ledger.chain.membership import key_entry
 from ledger.models import Approval, Block
 from ledger.services.appending import append_block

@@ -9,8 +9,9 @@ import msgspec
 from flxdr.core.clock import Clock, format_timestamp, parse_timestamp
 from ledger import selectors
 from ledger.chain import membership
-from ledger.chain.block import Action, Governance, Header, Provenance, parse_header, parse_provenance
+from ledger.chain.block import Governance, Header, Provenance, parse_header, parse_provenance
 from ledger.chain.checks import check_extension
+from ledger.chain.entries import Action
 from ledger.chain.quorum import seal_rule
 from ledger.chain.state import ChainState
 from ledger.models import Proposal

@@ -20,17 +20,11 @@ from flxdr.core.clock import Clock
 from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
 from ledger import selectors
-from ledger.chain.block import (
-    COORDINATOR,
-    Admit,
-    Endorsement,
-    block_hash,
-    parse_hash,
-    parse_provenance,
-    parse_statement,
-)
+from ledger.chain.block import block_hash, parse_provenance
 from ledger.chain.checks import check_lineage
+from ledger.chain.entries import COORDINATOR, Admit, Endorsement, parse_statement
 from ledger.chain.failures import BlockInvalid
+from ledger.chain.fields import parse_hash
 from ledger.chain.membership import check_admission, key_entry
 from ledger.errors import ProposalClosed, ProposalConflict, ReleaseInvalid
 from ledger.models import Proposal

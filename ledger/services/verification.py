@@ -9,7 +9,7 @@ from django.db.models import Max
 
 from flxdr.core.clock import Clock
 from ledger import selectors
-from ledger.chain.block import COORDINATOR
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.failures import FirstBad
 from ledger.chain.membership import KeySet
 from ledger.chain.verify import Report, verify_chain

@@ -16,21 +16,9 @@ from flxdr.core import dsse
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.approvals import SignedApproval
-from ledger.chain.block import (
-    COORDINATOR,
-    ZERO_HASH,
-    Admit,
-    Found,
-    Governance,
-    Header,
-    PolicyEntry,
-    Provenance,
-    SubmissionEntry,
-    block_hash,
-    parse_statement,
-    submissions_root,
-)
+from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, SubmissionEntry, block_hash, submissions_root
 from ledger.chain.checks import advance
+from ledger.chain.entries import COORDINATOR, Admit, Found, PolicyEntry, parse_statement
 from ledger.chain.membership import key_entry
 from ledger.chain.quorum import seal_rule
 from ledger.chain.record import ChainRecord

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flxdr.core.keys import Algorithm, PrivateKey
-from ledger.chain.block import Admit
+from ledger.chain.entries import Admit
 from tests.agent.conftest import Bench, MakeBench
 from tests.agent.test_reviews import CLASSIFIER, decisions, rejection, train
 

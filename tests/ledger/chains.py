@@ -13,21 +13,15 @@ from flxdr.core import dsse
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.approvals import SignedApproval, certificate_hash
-from ledger.chain.block import (
+from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, block_hash, index_columns, parse_header
+from ledger.chain.entries import (
     COORDINATOR,
-    ZERO_HASH,
     Admit,
     Endorsement,
     Found,
-    Governance,
-    Header,
     PolicyEntry,
-    Provenance,
     RegistrationStatement,
-    block_hash,
     encode_statement,
-    index_columns,
-    parse_header,
 )
 from ledger.chain.membership import key_entry
 from ledger.chain.quorum import seal_rule

@@ -14,7 +14,7 @@ from flxdr.core.clock import ManualClock
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger import selectors
 from ledger.chain.approvals import rejection_statement
-from ledger.chain.block import RegistrationStatement, encode_statement
+from ledger.chain.entries import RegistrationStatement, encode_statement
 from ledger.models import Proposal
 from ledger.services import approvals, proposals
 from tests.ledger.chains import hash_of, key_of, provenance

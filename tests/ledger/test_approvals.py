@@ -15,7 +15,8 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import Algorithm
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
-from ledger.chain.block import COORDINATOR, parse_header
+from ledger.chain.block import parse_header
+from ledger.chain.entries import COORDINATOR
 from ledger.errors import AlreadyAnswered, NotAVoter, ProposalClosed
 from ledger.models import Approval, Proposal
 from ledger.services import listeners

@@ -11,7 +11,7 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
-from ledger.chain.block import COORDINATOR
+from ledger.chain.entries import COORDINATOR
 from ledger.errors import KeyNotAdmitted, NotAVoter, ProposalMissing
 from ledger.models import Approval, Proposal
 from ledger.services import approvals

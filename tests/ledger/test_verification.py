@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from ledger import selectors
-from ledger.chain.block import COORDINATOR, block_hash
+from ledger.chain.block import block_hash
+from ledger.chain.entries import COORDINATOR
 from ledger.services.verification import verify_ledger
 from tests.ledger.chains import edited, hash_of, key_of
 from tests.ledger.members import Consortium, tamper

@@ -16,7 +16,7 @@ from federation.agent.records import RecordSource
 from federation.agent.review import Review, review
 from federation.agent.session import Agent
 from federation.agent.state_rows import Decision, Vote
-from ledger.chain.block import COORDINATOR
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.state import ChainState
 
 _Id = Annotated[int, typer.Argument(metavar="ID", help="The proposal's number.")]

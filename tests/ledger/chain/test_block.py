@@ -14,17 +14,17 @@ from flxdr.core.canonical import NotCanonical
 from flxdr.core.errors import FlxdrError, Malformed
 from ledger.chain import block, merkle
 from ledger.chain.block import (
-    HeaderMalformed,
     SubmissionEntry,
     block_hash,
     index_columns,
     parse_header,
     parse_provenance,
-    parse_statement,
     submission_leaf,
     submission_leaves,
     submissions_root,
 )
+from ledger.chain.entries import parse_statement
+from ledger.chain.fields import HeaderMalformed
 from tests.ledger.chains import federation, hash_of, provenance
 
 CHAIN = federation("org-a", "org-b", releases=1)

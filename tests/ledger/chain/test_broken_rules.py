@@ -10,12 +10,8 @@ import msgspec
 import pytest
 
 from flxdr.core import dsse
-from ledger.chain.block import (
-    COORDINATOR,
-    Found,
-    Header,
-    PolicyEntry,
-)
+from ledger.chain.block import Header
+from ledger.chain.entries import COORDINATOR, Found, PolicyEntry
 from ledger.chain.membership import key_entry
 from tests.ledger.chains import ChainBuilder, federation, hash_of, key_of, provenance
 from tests.ledger.tampering import MEMBERS, TIP, first_bad, honest

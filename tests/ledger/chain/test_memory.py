@@ -8,15 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.chain.block import (
-    COORDINATOR,
-    Admit,
-    Found,
-    Governance,
-    PolicyEntry,
-    RegistrationStatement,
-    parse_header,
-)
+from ledger.chain.block import Governance, parse_header
+from ledger.chain.entries import COORDINATOR, Admit, Found, PolicyEntry, RegistrationStatement
 from ledger.chain.record import ChainRecord
 from ledger.chain.verify import Anchor, verify_chain
 from tests.ledger.chains import ChainBuilder, edited, federation, hash_of, key_of, provenance

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.chain.block import PolicyEntry
+from ledger.chain.entries import PolicyEntry
 from ledger.chain.quorum import SealRule, seal_rule, threshold
 from tests.ledger.chains import POLICY
 

@@ -15,7 +15,7 @@ import pytest
 from flxdr.core.clock import ManualClock
 from flxdr.core.keys import Algorithm
 from ledger.chain import export, standalone
-from ledger.chain.block import COORDINATOR, PolicyEntry
+from ledger.chain.entries import COORDINATOR, PolicyEntry
 from ledger.chain.record import ChainRecord
 from tests.ledger.chain.test_broken_rules import SIGNED
 from tests.ledger.chain.test_tampered_bytes import STORED

@@ -12,12 +12,8 @@ import pytest
 from flxdr.core import dsse
 from flxdr.core.keys import Algorithm
 from ledger.chain.approvals import certificate_hash
-from ledger.chain.block import (
-    COORDINATOR,
-    block_hash,
-    index_columns,
-    parse_header,
-)
+from ledger.chain.block import block_hash, index_columns, parse_header
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.record import ChainRecord
 from tests.ledger.chains import ChainBuilder, edited, federation, hash_of, key_of, provenance, with_columns
 from tests.ledger.tampering import MEMBERS, RELEASES, TIP, first_bad, honest

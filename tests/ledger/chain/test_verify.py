@@ -11,7 +11,8 @@ import pytest
 
 from flxdr.core.errors import Malformed
 from flxdr.core.keys import Algorithm
-from ledger.chain.block import PolicyEntry, parse_header
+from ledger.chain.block import parse_header
+from ledger.chain.entries import PolicyEntry
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.verify import Anchor, verify_chain
