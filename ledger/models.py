@@ -144,6 +144,25 @@ class SignerKey(models.Model):
         return f"{self.org_id} {self.key_id[:16]}"
 
 
+class GovernanceEntry(models.Model):
+    """What a block changed of keys, policy or the standing of releases: an index over governance blocks."""
+
+    height = models.PositiveBigIntegerField(primary_key=True)
+    action = models.CharField(max_length=20, db_index=True)
+    org_id = models.CharField(max_length=64, null=True)
+    key_id = models.CharField(max_length=64, null=True)
+    model_name = models.CharField(max_length=64, null=True)
+    model_version = models.PositiveBigIntegerField(null=True)
+
+    class Meta:
+        db_table = "governance_entries"
+        ordering = ("height",)
+        verbose_name_plural = "governance entries"
+
+    def __str__(self) -> str:
+        return f"block {self.height}: {self.action} {self.org_id or self.model_name or ''}".rstrip()
+
+
 class Proposal(models.Model):
     """A block that waits: queued (content only), open (header fixed, collects approvals), then sealed or ended."""
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from flxdr.core.clock import format_timestamp
 from flxdr.core.keys import Algorithm, PublicKey
 from ledger.chain.approvals import SignedApproval, certificate_hash
 from ledger.chain.block import parse_header
-from ledger.chain.entries import COORDINATOR, PolicyEntry
+from ledger.chain.entries import COORDINATOR, PolicyEntry, SetPolicy
 from ledger.chain.fields import is_hash
+from ledger.chain.lineage import REMEMBERED, Lineage, Release
 from ledger.chain.membership import KeySet, found
 from ledger.chain.record import ChainRecord
-from ledger.chain.state import ChainState, Release
+from ledger.chain.state import ChainState
 from ledger.chain.tree import Span, positions_of
 from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing, TreeDamaged
-from ledger.models import Approval, Block, Proposal, SignerKey, TreeNode
+from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode
 
 RECORDS_PER_QUERY = 500
 _COLUMNS = (
@@ -157,7 +158,16 @@ def chain_id() -> str:
 
 
 def quorum_policy() -> PolicyEntry:
-    """The approval policy that the chain records."""
+    """The approval policy in force after the newest block."""
+    change = GovernanceEntry.objects.filter(action="set_policy").order_by("-height").first()
+    if change is None:
+        return _genesis_policy()
+    (action,) = parse_header(bytes(block_at(change.height).header)).governance.actions
+    assert isinstance(action, SetPolicy)
+    return action.policy
+
+
+def _genesis_policy() -> PolicyEntry:
     return found(parse_header(bytes(block_at(0).header)).governance).policy
 
 
@@ -176,25 +186,36 @@ def is_member(org_id: str) -> bool:
 
 def key_set() -> KeySet:
     """The keys in force after the newest block."""
-    coordinator = SignerKey.objects.get(org_id=COORDINATOR, revoked_height=None)
-    policy = quorum_policy()
-    ever = SignerKey.objects.exclude(org_id=COORDINATOR).aggregate(orgs=Count("org_id", distinct=True))["orgs"]
+    rows = list(SignerKey.objects.order_by("admitted_height", "key_id"))
+    coordinator = next(row for row in rows if row.org_id == COORDINATOR and row.revoked_height is None)
     return KeySet(
         coordinator=_public_key(coordinator),
-        policy=policy,
+        policy=quorum_policy(),
         members={org_id: {key.key_id: key for key in keys} for org_id, keys in members().items()},
-        bootstrap_over=ever >= policy.minimum,
+        bootstrap_over=_is_bootstrap_over([row for row in rows if row.org_id != COORDINATOR]),
+        retired=frozenset(row.key_id for row in rows if row.revoked_height is not None),
     )
 
 
+def _is_bootstrap_over(rows: Sequence[SignerKey]) -> bool:
+    """Whether there ever were as many members at once as genesis asks for; until then nothing can change that."""
+    minimum = _genesis_policy().minimum
+    heights = [row.admitted_height for row in reversed(rows)]
+    return any(len({row.org_id for row in rows if _is_in_force(row, height)}) >= minimum for height in heights)
+
+
+def _is_in_force(row: SignerKey, height: int) -> bool:
+    return row.admitted_height <= height and (row.revoked_height is None or row.revoked_height > height)
+
+
 def chain_state(model_name: str | None = None) -> ChainState:
-    """What a block after the newest one is checked against; of the releases only the newest of `model_name`."""
+    """What a block after the newest one is checked against; of the releases only those of `model_name`."""
     newest = head()
     releases = {}
     if model_name is not None:
-        release = newest_release(model_name)
-        if release is not None:
-            releases[model_name] = release
+        known = releases_of(model_name)
+        if known is not None:
+            releases[model_name] = known
     return ChainState(
         chain_id=chain_id(),
         height=newest.height,
@@ -206,11 +227,24 @@ def chain_state(model_name: str | None = None) -> ChainState:
     )
 
 
-def newest_release(model_name: str) -> Release | None:
-    """The newest sealed release of a model."""
-    block = Block.objects.filter(model_name=model_name).order_by("-model_version").first()
-    if block is None:
+def releases_of(model_name: str) -> Lineage | None:
+    """How a model's sealed releases continue: the newest one, and which of the last versions stand."""
+    blocks = Block.objects.filter(model_name=model_name).order_by("-model_version")
+    newest = blocks.first()
+    if newest is None:
         return None
+    assert newest.model_version is not None
+    withdrawals = GovernanceEntry.objects.filter(
+        action="withdraw_release",
+        model_name=model_name,
+        height__gt=OuterRef("height"),
+        model_version__lte=OuterRef("model_version"),
+    )
+    standing = blocks.filter(~Exists(withdrawals), model_version__gt=newest.model_version - REMEMBERED)
+    return Lineage(_release(newest), tuple(_release(block) for block in reversed(standing)))
+
+
+def _release(block: Block) -> Release:
     provenance = parse_header(bytes(block.header)).provenance
     assert provenance is not None
     assert block.model_hash is not None

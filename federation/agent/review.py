@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,10 +11,9 @@ from federation.agent.records import RecordSource
 from federation.agent.release_review import check_release
 from federation.agent.session import Agent
 from flxdr.core.clock import parse_timestamp
-from ledger.chain import membership
 from ledger.chain.block import Header
 from ledger.chain.checks import CLOCK_TOLERANCE, check_extension
-from ledger.chain.entries import Admit
+from ledger.chain.entries import Admit, index_entry
 from ledger.chain.failures import BlockInvalid
 from ledger.chain.quorum import SealRule
 from ledger.chain.state import ChainState
@@ -54,7 +52,7 @@ def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordS
         header = proposal.parsed()
         if header.height != chain.height + 1 and header.chain_id == chain.chain_id:
             return Review("skip", f"it is for height {header.height}, the chain ends at {chain.height}", steps)
-        rule = check_extension(chain, header)
+        rule = check_extension(chain, header).rule
         _check_time(agent, header)
         steps.append(f"1-2. Header extends block {chain.height} under the rule {rule.rule}.")
         if not _is_voter(agent, rule, chain):
@@ -65,7 +63,10 @@ def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordS
             if not complete:
                 return Review("ask", steps[-1], steps)
             return _by_policy(agent.config.policy.releases == "auto", "releases = manual", steps)
-        return _admission(agent, header, chain, steps)
+        action = header.governance.actions[0]
+        if not isinstance(action, Admit):
+            return Review("ask", f"a person decides on the entry {index_entry(action)['action']}", steps)
+        return _admission(agent, action, steps)
     except (CheckFailed, BlockInvalid) as error:
         expected = f" (expected {error.expected})" if error.expected else ""
         return Review("reject", f"{error.detail}{expected}", steps)
@@ -80,20 +81,13 @@ def _is_voter(agent: Agent, rule: SealRule, chain: ChainState) -> bool:
     return agent.org_id in rule.voters and chain.keys.key(agent.org_id, agent.key.public.key_id) is not None
 
 
-def _admission(agent: Agent, header: Header, chain: ChainState, steps: list[str]) -> Review:
-    membership.apply(chain.keys, header.governance, chain_id=chain.chain_id)
-    admitted = [action for action in header.governance.actions if isinstance(action, Admit)]
-    names = ", ".join(f"{action.org_id} ({action.key.key_id[:16]})" for action in admitted)
-    steps.append(f"4. Keys prove possession: {names}.")
+def _admission(agent: Agent, action: Admit, steps: list[str]) -> Review:
+    steps.append(f"4. The key proves possession: {action.org_id} ({action.key.key_id[:16]}).")
     policy = agent.config.policy.admissions
     if policy == "pinned":
-        unknown = _unpinned(admitted, agent.home.pinned_peers())
-        return _by_policy(not unknown, f"not in the peers file: {', '.join(unknown)}", steps)
+        is_pinned = action.key.key_id in agent.home.pinned_peers()
+        return _by_policy(is_pinned, f"not in the peers file: {action.org_id} {action.key.key_id}", steps)
     return _by_policy(policy == "auto", "admissions = manual", steps)
-
-
-def _unpinned(admitted: Sequence[Admit], pinned: frozenset[str]) -> list[str]:
-    return [f"{action.org_id} {action.key.key_id}" for action in admitted if action.key.key_id not in pinned]
 
 
 def _by_policy(holds: bool, otherwise: str, steps: list[str]) -> Review:

@@ -15,6 +15,7 @@ from flxdr.core.keys import PrivateKey, PublicKey
 BLOCK_TYPE = "application/vnd.flxdr.block+json"
 REJECTION_TYPE = "application/vnd.flxdr.rejection+json"
 REGISTRATION_TYPE = "application/vnd.flxdr.registration+json"
+ROTATION_TYPE = "application/vnd.flxdr.rotation+json"
 SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
 LOG_KEY_TYPE = "application/vnd.flxdr.log-key+json"
 NO_NOISE_TYPE = "application/vnd.flxdr.no-noise+json"

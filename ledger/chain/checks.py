@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flxdr.core.clock import format_timestamp, parse_timestamp
@@ -11,16 +12,26 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from ledger.chain import membership
 from ledger.chain.approvals import SignedApproval, certificate_hash
-from ledger.chain.block import ZERO_HASH, Header, Provenance, block_hash, index_columns, parse_header
-from ledger.chain.entries import COORDINATOR
+from ledger.chain.block import ZERO_HASH, Header, block_hash, index_columns, parse_header
+from ledger.chain.entries import COORDINATOR, Action, WithdrawRelease
 from ledger.chain.failures import BlockInvalid, require
+from ledger.chain.lineage import Lineage, Release, check_lineage, extended, withdrawn
 from ledger.chain.membership import KeySet
-from ledger.chain.quorum import SealRule, seal_rule
+from ledger.chain.quorum import SealRule
 from ledger.chain.record import ChainRecord
-from ledger.chain.state import ChainState, Release
+from ledger.chain.state import ChainState
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 GENESIS_RULE = SealRule("genesis", (), 0)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What a block means to the chain before it: who seals it, and the keys and releases after it."""
+
+    rule: SealRule
+    keys: KeySet
+    releases: Mapping[str, Lineage]
 
 
 def advance(
@@ -49,25 +60,19 @@ def advance(
     hash_ = block_hash(record.header)
     if state is None:
         keys = _check_genesis(header, hash_, genesis)
-        rule, chain_id, before = GENESIS_RULE, hash_, keys
+        extension, chain_id, before = Extension(GENESIS_RULE, keys, {}), hash_, keys
     else:
-        rule = check_extension(state, header)
+        extension = check_extension(state, header, check_signatures=check_signatures)
         before, chain_id = state.keys, state.chain_id
-        keys = membership.apply(before, header.governance, chain_id=chain_id, check_signatures=check_signatures)
-    check_approvals(before, rule, record.header, record.approvals, check_signatures=check_signatures)
-    releases = state.releases if state else {}
-    if header.provenance is not None and header.model_hash is not None:
-        provenance = header.provenance
-        release = Release(provenance.model_version, header.model_hash, provenance.round_number)
-        releases = {**releases, provenance.model_name: release}
+    check_approvals(before, extension.rule, record.header, record.approvals, check_signatures=check_signatures)
     after = ChainState(
         chain_id=chain_id,
         height=header.height,
         block_hash=hash_,
         cert_hash=certificate_hash(record.approvals),
         timestamp=header.timestamp,
-        keys=keys,
-        releases=releases,
+        keys=extension.keys,
+        releases=extension.releases,
     )
     return after, header
 
@@ -87,11 +92,11 @@ def read_header(data: bytes) -> Header:
         ) from error
 
 
-def check_extension(state: ChainState, header: Header) -> SealRule:
+def check_extension(state: ChainState, header: Header, *, check_signatures: bool = True) -> Extension:
     """Check a header against the chain before it, approvals aside; a signer does this before it signs.
 
-    Returns:
-        The rule by which the block has to be sealed.
+    Args:
+        check_signatures: False skips the public-key operations of governance entries.
 
     Raises:
         BlockInvalid: the first check that does not hold.
@@ -109,10 +114,30 @@ def check_extension(state: ChainState, header: Header) -> SealRule:
             "timestamp_regression", "timestamp", expected=f"not before {state.timestamp}", actual=header.timestamp
         )
     if header.type == "release":
-        _check_release(state, header)
-    else:
-        _check_governance(header)
-    return _check_rule(state.keys, header)
+        return _check_release(state, header)
+    return _check_governance(state, header, check_signatures=check_signatures)
+
+
+def check_entry(state: ChainState, action: Action, *, check_signatures: bool = True) -> Extension:
+    """Check a governance entry as the only one of the next block.
+
+    Raises:
+        BlockInvalid: it does not hold under the keys in force and the releases that stand.
+    """
+    rule = state.keys.rule_for(action=action)
+    keys = membership.apply(
+        state.keys,
+        action,
+        chain_id=state.chain_id,
+        height=state.height + 1,
+        rule=rule.rule,
+        check_signatures=check_signatures,
+    )
+    releases = state.releases
+    if isinstance(action, WithdrawRelease):
+        name = action.model_name
+        releases = {**releases, name: withdrawn(releases.get(name), action, "governance.actions[0]")}
+    return Extension(rule, keys, releases)
 
 
 def check_approvals(
@@ -204,13 +229,7 @@ def _check_not_future(header: Header, now: datetime | None) -> None:
     )
 
 
-def _check_rule(keys: KeySet, header: Header) -> SealRule:
-    rule = seal_rule(
-        keys.policy,
-        members=keys.members,
-        bootstrap_over=keys.bootstrap_over,
-        training_orgs=header.provenance.training_orgs if header.provenance else None,
-    )
+def _check_rule(rule: SealRule, header: Header) -> None:
     stated = header.governance
     for field, expected, actual in (
         ("rule", rule.rule, stated.rule),
@@ -219,23 +238,27 @@ def _check_rule(keys: KeySet, header: Header) -> SealRule:
     ):
         if actual != expected:
             raise BlockInvalid("rule_mismatch", f"governance.{field}", expected=expected, actual=actual)
-    return rule
 
 
-def _check_governance(header: Header) -> None:
+def _check_governance(state: ChainState, header: Header, *, check_signatures: bool) -> Extension:
     require(header.type == "governance", "type_mismatch", "type", expected="release or governance", actual=header.type)
     require(header.model_hash is None, "governance_malformed", "model_hash", expected=None, actual=header.model_hash)
     require(header.provenance is None, "governance_malformed", "provenance", expected=None, actual="a provenance")
+    actions = header.governance.actions
+    # One entry, so that nobody loses a vote on one thing because another stands beside it.
     require(
-        len(header.governance.actions) > 0,
+        len(actions) == 1,
         "governance_malformed",
         "governance.actions",
-        expected="at least one entry",
-        actual="none",
+        expected="one entry",
+        actual=len(actions),
     )
+    extension = check_entry(state, actions[0], check_signatures=check_signatures)
+    _check_rule(extension.rule, header)
+    return extension
 
 
-def _check_release(state: ChainState, header: Header) -> None:
+def _check_release(state: ChainState, header: Header) -> Extension:
     provenance = header.provenance
     if provenance is None or header.model_hash is None:
         raise BlockInvalid(
@@ -259,39 +282,9 @@ def _check_release(state: ChainState, header: Header) -> None:
         expected="distinct organisations in order, at least one",
         actual=list(orgs),
     )
-    check_lineage(state.releases.get(provenance.model_name), provenance)
-
-
-def check_lineage(previous: Release | None, provenance: Provenance) -> None:
-    """Check that a release continues its model: `previous` is the newest sealed one.
-
-    The first release of a model may name any parent or none: its starting point is no block of this chain.
-
-    Raises:
-        BlockInvalid: another version, another parent, or a round that was released already.
-    """
-    version = previous.version + 1 if previous else 1
-    require(
-        provenance.model_version == version,
-        "version_mismatch",
-        "provenance.model_version",
-        expected=version,
-        actual=provenance.model_version,
-    )
-    if previous is None:
-        return
-    require(
-        provenance.parent_model_hash == previous.model_hash,
-        "parent_mismatch",
-        "provenance.parent_model_hash",
-        expected=previous.model_hash,
-        actual=provenance.parent_model_hash,
-    )
-    # Numbers only grow, so no round can be released twice; remembering every round id would cost space per block.
-    require(
-        provenance.round_number > previous.round_number,
-        "round_reused",
-        "provenance.round_number",
-        expected=f"more than {previous.round_number}",
-        actual=provenance.round_number,
-    )
+    lineage = state.releases.get(provenance.model_name)
+    check_lineage(lineage, provenance)
+    rule = state.keys.rule_for(training_orgs=orgs)
+    _check_rule(rule, header)
+    release = Release(provenance.model_version, header.model_hash, provenance.round_number)
+    return Extension(rule, state.keys, {**state.releases, provenance.model_name: extended(lineage, release)})

@@ -122,7 +122,7 @@ class WithdrawRelease(Part, frozen=True, tag_field="action", tag="withdraw_relea
     reason: Reason
 
 
-Action = Found | Admit
+Action = Found | Admit | Rotate | Revoke | SetPolicy | WithdrawRelease
 
 
 def parse_statement(data: bytes) -> RegistrationStatement:
@@ -148,3 +148,26 @@ def parse_rotation(data: bytes) -> RotationStatement:
 def encode_statement(statement: RegistrationStatement | RotationStatement) -> bytes:
     """The bytes that a statement's proof and endorsement sign."""
     return canonical.encode(msgspec.to_builtins(statement))
+
+
+def index_entry(action: Action) -> dict[str, str | int | None]:
+    """What the database indexes of an entry: its kind, and whom or what it is about."""
+    columns: dict[str, str | int | None] = {
+        "action": str(action.__struct_config__.tag),
+        "org_id": None,
+        "key_id": None,
+        "model_name": None,
+        "model_version": None,
+    }
+    match action:
+        case Found():
+            columns |= {"org_id": COORDINATOR, "key_id": action.coordinator.key_id}
+        case Admit():
+            columns |= {"org_id": action.org_id, "key_id": action.key.key_id}
+        case Rotate():
+            columns |= {"org_id": action.statement.org_id, "key_id": action.key.key_id}
+        case Revoke():
+            columns |= {"org_id": action.org_id, "key_id": action.key_id}
+        case WithdrawRelease():
+            columns |= {"model_name": action.model_name, "model_version": action.model_version}
+    return columns

@@ -47,6 +47,7 @@ def seal_rule(
     members: Collection[str],
     bootstrap_over: bool,
     training_orgs: Sequence[str] | None,
+    concerned: str | None = None,
 ) -> SealRule:
     """The rule for the next block.
 
@@ -55,6 +56,8 @@ def seal_rule(
         bootstrap_over: whether the chain ever had `policy.minimum` members. Until then the coordinator seals alone.
         training_orgs: of a release; None for governance, on which all members vote. A release is put to its training
             organisations that are members, or to all members if those are fewer than the minimum.
+        concerned: the organisation whose key a block revokes. It has no vote on that, lost and stolen keys having no
+            say in their own end, and the number that must approve stays that of all members where there are so many.
     """
     if policy.method == OPERATOR:
         return SealRule("operator", (), 0)
@@ -63,4 +66,7 @@ def seal_rule(
     voters = sorted(set(members) & set(training_orgs)) if training_orgs is not None else sorted(members)
     if len(voters) < policy.minimum:
         voters = sorted(members)
-    return SealRule("quorum", tuple(voters), threshold(policy, len(voters)))
+    needed = threshold(policy, len(voters))
+    if concerned is not None and len(voters) > policy.minimum:
+        voters.remove(concerned)
+    return SealRule("quorum", tuple(voters), min(needed, len(voters)))

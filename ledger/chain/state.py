@@ -11,16 +11,11 @@ import msgspec
 from flxdr.core.errors import Malformed
 from flxdr.core.keys import PublicKey
 from ledger.chain.entries import PolicyEntry
+from ledger.chain.lineage import Lineage
 from ledger.chain.membership import KeySet
 
-
-@dataclass(frozen=True)
-class Release:
-    """The newest release of one model."""
-
-    version: int
-    model_hash: str
-    round_number: int
+VERSION = 2
+"""Of the remembered form; another one is no state, and the chain is verified from genesis again."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +32,13 @@ class ChainState:
     cert_hash: str
     timestamp: str
     keys: KeySet
-    releases: Mapping[str, Release] = field(default_factory=dict)
+    releases: Mapping[str, Lineage] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """A document from which `from_json` restores this state."""
         keys = self.keys
         return {
-            "v": 1,
+            "v": VERSION,
             "chain_id": self.chain_id,
             "height": self.height,
             "block_hash": self.block_hash,
@@ -52,13 +47,11 @@ class ChainState:
             "coordinator": keys.coordinator.to_base64(),
             "policy": msgspec.to_builtins(keys.policy),
             "bootstrap_over": keys.bootstrap_over,
+            "retired": sorted(keys.retired),
             "members": {
                 org_id: sorted(key.to_base64() for key in own.values()) for org_id, own in sorted(keys.members.items())
             },
-            "releases": {
-                name: [release.version, release.model_hash, release.round_number]
-                for name, release in sorted(self.releases.items())
-            },
+            "releases": {name: lineage.as_json() for name, lineage in sorted(self.releases.items())},
         }
 
     @classmethod
@@ -69,8 +62,8 @@ class ChainState:
             Malformed: the document is no state that `as_json` wrote.
         """
         try:
-            if document["v"] != 1:
-                raise Malformed(f"a remembered chain state of version {document['v']}", expected="version 1")
+            if document["v"] != VERSION:
+                raise Malformed(f"a remembered chain state of version {document['v']}", expected=f"version {VERSION}")
             members = {
                 org_id: {key.key_id: key for key in map(PublicKey.from_text, texts)}
                 for org_id, texts in document["members"].items()
@@ -80,6 +73,7 @@ class ChainState:
                 policy=msgspec.convert(document["policy"], PolicyEntry),
                 members=members,
                 bootstrap_over=bool(document["bootstrap_over"]),
+                retired=frozenset(map(str, document["retired"])),
             )
             return cls(
                 chain_id=str(document["chain_id"]),
@@ -88,7 +82,7 @@ class ChainState:
                 cert_hash=str(document["cert_hash"]),
                 timestamp=str(document["timestamp"]),
                 keys=keys,
-                releases={name: Release(*entry) for name, entry in document["releases"].items()},
+                releases={name: Lineage.from_json(entry) for name, entry in document["releases"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
             raise Malformed(

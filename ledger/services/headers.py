@@ -8,11 +8,9 @@ import msgspec
 
 from flxdr.core.clock import Clock, format_timestamp, parse_timestamp
 from ledger import selectors
-from ledger.chain import membership
 from ledger.chain.block import Governance, Header, Provenance, parse_header, parse_provenance
 from ledger.chain.checks import check_extension
 from ledger.chain.entries import Action
-from ledger.chain.quorum import seal_rule
 from ledger.chain.state import ChainState
 from ledger.models import Proposal
 
@@ -32,11 +30,8 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
     else:
         actions = msgspec.convert(proposal.content["actions"], tuple[Action, ...])
     state = selectors.chain_state(provenance.model_name if provenance else None)
-    rule = seal_rule(
-        state.keys.policy,
-        members=state.keys.members,
-        bootstrap_over=state.keys.bootstrap_over,
-        training_orgs=provenance.training_orgs if provenance else None,
+    rule = state.keys.rule_for(
+        training_orgs=provenance.training_orgs if provenance else None, action=actions[0] if actions else None
     )
     header = Header(
         type="release" if provenance else "governance",
@@ -50,7 +45,6 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
         governance=Governance(rule=rule.rule, voters=rule.voters, threshold=rule.threshold, actions=actions),
     )
     check_extension(state, header)
-    membership.apply(state.keys, header.governance, chain_id=state.chain_id)
     return header, header.encode()
 
 

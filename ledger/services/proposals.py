@@ -21,11 +21,12 @@ from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
 from ledger import selectors
 from ledger.chain.block import block_hash, parse_provenance
-from ledger.chain.checks import check_lineage
+from ledger.chain.checks import check_entry
 from ledger.chain.entries import COORDINATOR, Admit, Endorsement, parse_statement
 from ledger.chain.failures import BlockInvalid
 from ledger.chain.fields import parse_hash
-from ledger.chain.membership import check_admission, key_entry
+from ledger.chain.lineage import check_lineage
+from ledger.chain.membership import key_entry
 from ledger.errors import ProposalClosed, ProposalConflict, ReleaseInvalid
 from ledger.models import Proposal
 from ledger.services import listeners
@@ -64,7 +65,7 @@ def propose_release(
     if existing is not None:
         return existing
     try:
-        check_lineage(selectors.newest_release(release.model_name), release)
+        check_lineage(selectors.releases_of(release.model_name), release)
     except BlockInvalid as error:
         raise ReleaseInvalid(error.detail, expected=error.expected_value, field=error.field) from error
     proposal = Proposal.objects.create(
@@ -120,7 +121,7 @@ def propose_admission(
                 f"key {public_key.key_id[:16]} belongs to another organisation", expected="a new key"
             )
         return live
-    check_admission(selectors.key_set(), action, "governance.actions[0]", chain_id=selectors.chain_id())
+    check_entry(selectors.chain_state(), action)
     content = {"actions": [msgspec.to_builtins(action)]}
     proposal = Proposal.objects.create(
         type=Proposal.Type.GOVERNANCE,

@@ -20,7 +20,6 @@ from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, Submis
 from ledger.chain.checks import advance
 from ledger.chain.entries import COORDINATOR, Admit, Found, PolicyEntry, parse_statement
 from ledger.chain.membership import key_entry
-from ledger.chain.quorum import seal_rule
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from models_ml import codec, fixed_point, registry
@@ -114,7 +113,7 @@ class FakeFederation:
             endorsement=None,
         )
         keys = self.state.keys
-        rule = seal_rule(keys.policy, members=keys.members, bootstrap_over=keys.bootstrap_over, training_orgs=None)
+        rule = keys.rule_for()
         return Governance(rule=rule.rule, voters=rule.voters, threshold=rule.threshold, actions=(entry,))
 
     def admit(self, org_id: str, key: PrivateKey) -> None:
@@ -125,7 +124,8 @@ class FakeFederation:
 
     def start_round(self, trained: str, /, *, normaliser: str | None = None, **changes: Any) -> RoundConfig:
         spec = registry.MODELS[trained]
-        release = self.state.releases.get(trained)
+        lineage = self.state.releases.get(trained)
+        release = lineage.current if lineage else None
         initial = codec.encode(spec.initial())
         self.models.setdefault(codec.model_hash(initial), initial)
         number = sum(1 for config, _ in self.submitted if config.startswith(trained)) + 1
@@ -215,12 +215,7 @@ class FakeFederation:
         }
         provenance = Provenance(**(fields | changes))
         keys = self.state.keys
-        rule = seal_rule(
-            keys.policy,
-            members=keys.members,
-            bootstrap_over=keys.bootstrap_over,
-            training_orgs=provenance.training_orgs,
-        )
+        rule = keys.rule_for(training_orgs=provenance.training_orgs)
         governance = Governance(rule=rule.rule, voters=rule.voters, threshold=rule.threshold, actions=())
         return self.propose(self.header("release", governance, model_hash=model_hash, provenance=provenance))
 

@@ -85,7 +85,7 @@ def test_status_tells_what_is_remembered(bench: Bench) -> None:
     assert (after["height"], after["member"], after["members"]) == (3, True, ["org-a", "org-b"])
     assert after["releases"][CLASSIFIER] == {
         "version": 1,
-        "model_hash": bench.coordinator.state.releases[CLASSIFIER].model_hash,
+        "model_hash": bench.coordinator.state.releases[CLASSIFIER].newest.model_hash,
     }
     assert CLASSIFIER in bench.cli("status").stdout
 
@@ -230,7 +230,7 @@ def test_a_released_model_is_evaluated_with_the_normaliser_before_it(bench: Benc
     released(bench, CLASSIFIER)
     latest = bench.cli_json("evaluate", "latest")
     assert (latest["model"], latest["block_height"], latest["normalised"]) == (CLASSIFIER, 4, True)
-    by_hash = bench.cli_json("evaluate", bench.coordinator.state.releases[NORMALISER].model_hash)
+    by_hash = bench.cli_json("evaluate", bench.coordinator.state.releases[NORMALISER].newest.model_hash)
     assert (by_hash["model"], by_hash["block_height"], by_hash["normalised"]) == (NORMALISER, 3, False)
 
 
@@ -241,7 +241,7 @@ def test_evaluate_refuses_what_is_no_model(bench: Bench, tmp_path: Path) -> None
     assert bench.cli("evaluate", str(broken)).exit_code == ExitCode.DATA
     assert bench.cli("evaluate", "0" * 64).exit_code == ExitCode.REFUSED
     released(bench, CLASSIFIER)
-    wrong = bench.coordinator.state.releases[CLASSIFIER].model_hash
+    wrong = bench.coordinator.state.releases[CLASSIFIER].newest.model_hash
     assert bench.cli("evaluate", wrong, "--normaliser", wrong).exit_code == ExitCode.USAGE
 
 

@@ -72,7 +72,7 @@ def test_a_release_that_holds_is_approved_with_a_valid_signature(bench: Bench) -
 
 def test_release_after_release(bench: Bench) -> None:
     released(bench, NORMALISER)
-    normaliser = bench.coordinator.state.releases[NORMALISER].model_hash
+    normaliser = bench.coordinator.state.releases[NORMALISER].newest.model_hash
     train(bench, CLASSIFIER, normaliser=normaliser)
     proposal = bench.coordinator.propose_release()
     bench.run_once()

@@ -16,6 +16,7 @@ from ledger.chain.approvals import SignedApproval, certificate_hash
 from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, block_hash, index_columns, parse_header
 from ledger.chain.entries import (
     COORDINATOR,
+    Action,
     Admit,
     Endorsement,
     Found,
@@ -24,7 +25,6 @@ from ledger.chain.entries import (
     encode_statement,
 )
 from ledger.chain.membership import key_entry
-from ledger.chain.quorum import seal_rule
 from ledger.chain.record import ChainRecord
 from ledger.chain.verify import Verification, verify_chain
 
@@ -121,7 +121,7 @@ class ChainBuilder:
         )
         return msgspec.structs.replace(action, **changes)
 
-    def governance_header(self, *actions: Admit, **changes: Any) -> Header:
+    def governance_header(self, *actions: Action, **changes: Any) -> Header:
         return self._header(None, None, actions, changes)
 
     def release_header(self, release: Provenance, model_hash: str | None = None, **changes: Any) -> Header:
@@ -154,15 +154,12 @@ class ChainBuilder:
         return SignedApproval(org_id, key.public.key_id, dsse.sign(key, dsse.BLOCK_TYPE, header))
 
     def _header(
-        self, release: Provenance | None, model_hash: str | None, actions: Sequence[Admit], changes: dict[str, Any]
+        self, release: Provenance | None, model_hash: str | None, actions: Sequence[Action], changes: dict[str, Any]
     ) -> Header:
         state = self.verified().state
         assert state is not None
-        rule = seal_rule(
-            state.keys.policy,
-            members=state.keys.members,
-            bootstrap_over=state.keys.bootstrap_over,
-            training_orgs=release.training_orgs if release else None,
+        rule = state.keys.rule_for(
+            training_orgs=release.training_orgs if release else None, action=actions[0] if actions else None
         )
         header = Header(
             type="release" if release else "governance",

@@ -160,8 +160,9 @@ def _status(agent: Agent, home: Path) -> dict[str, Any]:
         "updates_to_send": len(agent.state.unfinished_updates()),
         "votes_to_send": len(agent.state.unsent_votes()),
         "releases": {
-            name: {"version": release.version, "model_hash": release.model_hash}
-            for name, release in (state.releases.items() if state else ())
+            name: {"version": lineage.current.version, "model_hash": lineage.current.model_hash}
+            for name, lineage in (state.releases.items() if state else ())
+            if lineage.current is not None
         },
         "last_update": _last_update(agent, reachable=answer == "ok"),
     }

@@ -89,10 +89,11 @@ def test_a_remembered_state_pins_the_genesis() -> None:
     "change",
     [
         lambda d: d.pop("policy"),
-        lambda d: d.update(v=2),
+        lambda d: d.update(v=1),
         lambda d: d.update(height="x"),
         lambda d: d.update(members=[]),
-        lambda d: d.update(releases={"global": [1]}),
+        lambda d: d.update(releases={"global": {"newest": [1]}}),
+        lambda d: d.pop("retired"),
         lambda d: d.update(policy={"method": "none"}),
     ],
 )
@@ -159,7 +160,7 @@ def test_models_have_lineages_of_their_own() -> None:
     report = chain.verified()
     assert report.report.chain_valid
     assert report.state is not None
-    assert {name: release.version for name, release in report.state.releases.items()} == {"global": 3, "edge": 1}
+    assert {name: lineage.newest.version for name, lineage in report.state.releases.items()} == {"global": 3, "edge": 1}
 
 
 def test_a_round_that_changed_nothing_repeats_the_model() -> None:
