@@ -13,7 +13,7 @@ from federation.agent.session import Agent
 from flxdr.core.clock import parse_timestamp
 from ledger.chain.block import Header
 from ledger.chain.checks import CLOCK_TOLERANCE, check_extension
-from ledger.chain.entries import Admit, index_entry
+from ledger.chain.entries import Action, Admit, index_entry
 from ledger.chain.failures import BlockInvalid
 from ledger.chain.quorum import SealRule
 from ledger.chain.state import ChainState
@@ -63,10 +63,7 @@ def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordS
             if not complete:
                 return Review("ask", steps[-1], steps)
             return _by_policy(agent.config.policy.releases == "auto", "releases = manual", steps)
-        action = header.governance.actions[0]
-        if not isinstance(action, Admit):
-            return Review("ask", f"a person decides on the entry {index_entry(action)['action']}", steps)
-        return _admission(agent, action, steps)
+        return _entry(agent, header.governance.actions[0], steps)
     except (CheckFailed, BlockInvalid) as error:
         expected = f" (expected {error.expected})" if error.expected else ""
         return Review("reject", f"{error.detail}{expected}", steps)
@@ -81,7 +78,9 @@ def _is_voter(agent: Agent, rule: SealRule, chain: ChainState) -> bool:
     return agent.org_id in rule.voters and chain.keys.key(agent.org_id, agent.key.public.key_id) is not None
 
 
-def _admission(agent: Agent, action: Admit, steps: list[str]) -> Review:
+def _entry(agent: Agent, action: Action, steps: list[str]) -> Review:
+    if not isinstance(action, Admit):
+        return Review("ask", f"a person decides on the entry {index_entry(action)['action']}", steps)
     steps.append(f"4. The key proves possession: {action.org_id} ({action.key.key_id[:16]}).")
     policy = agent.config.policy.admissions
     if policy == "pinned":

@@ -13,7 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from flxdr.core.errors import Malformed
+from ledger.chain.block import Header
 from ledger.chain.checks import advance
+from ledger.chain.entries import Revoke
 from ledger.chain.failures import BlockInvalid, FirstBad, require
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
@@ -67,8 +69,16 @@ class _Tally:
 
     def __init__(self) -> None:
         self.unvouched: dict[str, list[int]] = {}
+        self.doubts: list[str] = []
 
-    def add(self, height: int, rule: str) -> None:
+    def add(self, header: Header) -> None:
+        height, rule = header.height, header.governance.rule
+        for action in header.governance.actions:
+            if isinstance(action, Revoke) and action.compromised_since is not None:
+                self.doubts.append(
+                    f"key {action.key_id[:16]} of {action.org_id} counts as compromised since height "
+                    f"{action.compromised_since}: its approvals up to height {height - 1} are in doubt"
+                )
         if rule in ("coordinator-only", "operator"):
             entry = self.unvouched.setdefault(rule, [0, height, height])
             entry[0] += 1
@@ -79,10 +89,11 @@ class _Tally:
             "coordinator-only": "sealed by the coordinator alone, before the federation had enough members",
             "operator": "sealed by the coordinator alone, as the policy in genesis says",
         }
-        return [
+        unvouched = [
             f"{count} block(s) {_heights(first, last)} {why[rule]}: no organisation vouches for them"
             for rule, (count, first, last) in self.unvouched.items()
         ]
+        return unvouched + self.doubts
 
 
 def _heights(first: int, last: int) -> str:
@@ -122,7 +133,7 @@ def verify_chain(
             height = state.height + 1 if state else 0
             state, header = advance(state, record, genesis=genesis, check_signatures=height >= signatures_from, now=now)
             _check_anchor(state, anchor)
-            tally.add(height, header.governance.rule)
+            tally.add(header)
             if progress is not None:
                 progress(height)
         _check_end(state, anchor)

@@ -14,6 +14,7 @@ from ledger.chain.failures import FirstBad
 from ledger.chain.membership import KeySet
 from ledger.chain.verify import Report, verify_chain
 from ledger.models import Block, SignerKey
+from ledger.services.entry_index import EntryIndex
 
 
 def verify_ledger(
@@ -33,8 +34,9 @@ def verify_ledger(
         progress: called with the height after each good block.
     """
     tip = newest_height()
+    entries = EntryIndex(0, tip)
     outcome = verify_chain(
-        selectors.chain_records(0, tip),
+        entries.watched(selectors.chain_records(0, tip)),
         genesis=genesis,
         signatures_from=signatures_from,
         tip=tip,
@@ -44,7 +46,7 @@ def verify_ledger(
     report = outcome.report
     if not report.chain_valid or outcome.state is None:
         return report
-    bad = _index_difference(outcome.state.keys, outcome.state.height)
+    bad = entries.difference or _index_difference(outcome.state.keys, outcome.state.height)
     if bad is None:
         return report
     return replace(report, chain_valid=False, first_bad=bad, suspect_range=(bad.height, tip))
@@ -60,6 +62,16 @@ def _index_difference(keys: KeySet, tip: int) -> FirstBad | None:
     on_chain = {(COORDINATOR, keys.coordinator.key_id): keys.coordinator.spki}
     for org_id, own_keys in keys.members.items():
         on_chain |= {(org_id, key_id): key.spki for key_id, key in own_keys.items()}
+    retired = set(SignerKey.objects.exclude(revoked_height=None).values_list("key_id", flat=True))
+    for key_id in sorted(retired ^ keys.retired):
+        on_record = key_id in keys.retired
+        return FirstBad(
+            height=tip,
+            code="signer_index_mismatch",
+            field=f"signer key {key_id}",
+            expected="retired" if on_record else "not retired",
+            actual="not retired" if on_record else "retired",
+        )
     rows = SignerKey.objects.filter(revoked_height=None)
     stored = {(row.org_id, row.key_id): (bytes(row.spki), row.admitted_height) for row in rows}
     for holder in sorted(on_chain.keys() | stored.keys()):

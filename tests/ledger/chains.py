@@ -22,6 +22,10 @@ from ledger.chain.entries import (
     Found,
     PolicyEntry,
     RegistrationStatement,
+    Revoke,
+    Rotate,
+    RotationStatement,
+    WithdrawRelease,
     encode_statement,
 )
 from ledger.chain.membership import key_entry
@@ -120,6 +124,40 @@ class ChainBuilder:
             else None,
         )
         return msgspec.structs.replace(action, **changes)
+
+    def rotation(self, holder: str, new: PrivateKey, *, endorser: PrivateKey | None = None, **changes: Any) -> Rotate:
+        """The holder's key gives way to `new`; `changes` of the statement are signed."""
+        old = self.keys[holder]
+        endorser = endorser or old
+        fields = {"key_id": new.public.key_id, "retires": old.public.key_id, "chain_id": self.chain_id, **changes}
+        statement = RotationStatement(v=1, **{"org_id": holder, **fields})
+        signed = encode_statement(statement)
+        return Rotate(
+            key=key_entry(new.public),
+            statement=statement,
+            proof=dsse.encode_base64(dsse.sign(new, dsse.ROTATION_TYPE, signed)),
+            endorsement=Endorsement(
+                key_id=endorser.public.key_id,
+                signature=dsse.encode_base64(dsse.sign(endorser, dsse.ROTATION_TYPE, signed)),
+            ),
+        )
+
+    def revocation(self, member: str, /, *, since: int | None = None, **changes: Any) -> Revoke:
+        key_id = self.keys[member].public.key_id
+        return Revoke(**{"org_id": member, "key_id": key_id, "compromised_since": since, "reason": "stolen", **changes})
+
+    def withdrawal(self, version: int, **changes: Any) -> WithdrawRelease:
+        fields = {
+            "model_name": "global",
+            "model_version": version,
+            "model_hash": hash_of(f"global {version}"),
+            "reason": "it misses a family",
+        }
+        return WithdrawRelease(**{**fields, **changes})
+
+    def govern(self, action: Action, signers: Sequence[str] | None = None) -> None:
+        """Append a governance block of that entry."""
+        self.append(self.governance_header(action), signers)
 
     def governance_header(self, *actions: Action, **changes: Any) -> Header:
         return self._header(None, None, actions, changes)

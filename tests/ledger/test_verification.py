@@ -105,6 +105,26 @@ TAMPERINGS: dict[str, tuple[Any, int, str]] = {
         6,
         "signer_index_mismatch",
     ),
+    "key retired in the index": (
+        lambda: _execute("UPDATE ledger_signerkey SET revoked_height = 4 WHERE org_id = 'org-b'"),
+        6,
+        "signer_index_mismatch",
+    ),
+    "governance entry changed in the index": (
+        lambda: _execute("UPDATE governance_entries SET org_id = 'org-x' WHERE height = 2"),
+        2,
+        "governance_index_mismatch",
+    ),
+    "governance entry deleted from the index": (
+        lambda: _execute("DELETE FROM governance_entries WHERE height = 1"),
+        1,
+        "governance_index_mismatch",
+    ),
+    "policy added to the index": (
+        lambda: _execute("INSERT INTO governance_entries (height, action) VALUES (5, 'set_policy')"),
+        5,
+        "governance_index_mismatch",
+    ),
 }
 
 
