@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from flxdr.platform.admin import ReadOnlyAdmin
 from ledger import selectors
-from ledger.models import Approval, Block, Proposal, SignerKey
+from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey
 
 
 class AnsweredAdmin(ReadOnlyAdmin):
@@ -61,25 +61,36 @@ class BlockAdmin(AnsweredAdmin):
         return bytes(block.header).decode(errors="backslashreplace")
 
 
-@admin.register(Approval)
-class ApprovalAdmin(ReadOnlyAdmin):
-    list_display = ("id", "org_id", "verdict", "short_hash", "short_key", "created_at", "reason")
-    list_filter = ("verdict", "org_id")
+class SignatureAdmin(ReadOnlyAdmin):
+    """Rows that hold one organisation's signature over one header."""
+
     search_fields = ("block_hash", "key_id", "org_id")
     readonly_fields = ("signature_hex",)
     exclude = ("signature",)
 
     @admin.display(description="block hash")
-    def short_hash(self, approval: Approval) -> str:
-        return approval.block_hash[:16]
+    def short_hash(self, row: Approval | LateApproval) -> str:
+        return row.block_hash[:16]
 
     @admin.display(description="key")
-    def short_key(self, approval: Approval) -> str:
-        return approval.key_id[:16]
+    def short_key(self, row: Approval | LateApproval) -> str:
+        return row.key_id[:16]
 
     @admin.display(description="signature")
-    def signature_hex(self, approval: Approval) -> str:
-        return bytes(approval.signature).hex()
+    def signature_hex(self, row: Approval | LateApproval) -> str:
+        return bytes(row.signature).hex()
+
+
+@admin.register(Approval)
+class ApprovalAdmin(SignatureAdmin):
+    list_display = ("id", "org_id", "verdict", "short_hash", "short_key", "created_at", "reason")
+    list_filter = ("verdict", "org_id")
+
+
+@admin.register(LateApproval)
+class LateApprovalAdmin(SignatureAdmin):
+    list_display = ("id", "org_id", "short_hash", "short_key", "created_at")
+    list_filter = ("org_id",)
 
 
 @admin.register(SignerKey)

@@ -23,8 +23,11 @@ def head_document() -> dict[str, Any]:
 
 def block_documents(blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """Blocks as the API shows them, signatures by organisation."""
-    approvals = selectors.approvals_of(block.block_hash for block in blocks)
-    return [_block_document(block, approvals.get(block.block_hash, [])) for block in blocks]
+    hashes = [block.block_hash for block in blocks]
+    approvals, late = selectors.approvals_of(hashes), selectors.late_approvals_of(hashes)
+    return [
+        _block_document(block, approvals.get(block.block_hash, []), late.get(block.block_hash, [])) for block in blocks
+    ]
 
 
 def lineage_documents(blocks: Sequence[Block]) -> list[dict[str, Any]]:
@@ -35,7 +38,13 @@ def lineage_documents(blocks: Sequence[Block]) -> list[dict[str, Any]]:
 def proposal_documents(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
     """Proposals with the answers given so far."""
     answers = selectors.answers_to(proposals)
-    return [_proposal_document(proposal, answers.get(proposal.block_hash or "", [])) for proposal in proposals]
+    late = selectors.late_approvals_of(proposal.block_hash for proposal in proposals if proposal.block_hash)
+    return [
+        _proposal_document(
+            proposal, answers.get(proposal.block_hash or "", []), late.get(proposal.block_hash or "", [])
+        )
+        for proposal in proposals
+    ]
 
 
 def proposal_document(proposal: Proposal) -> dict[str, Any]:
@@ -43,7 +52,9 @@ def proposal_document(proposal: Proposal) -> dict[str, Any]:
     return proposal_documents([proposal])[0]
 
 
-def _block_document(block: Block, approvals: Sequence[SignedApproval]) -> dict[str, Any]:
+def _block_document(
+    block: Block, approvals: Sequence[SignedApproval], late: Sequence[SignedApproval]
+) -> dict[str, Any]:
     header = parse_header(bytes(block.header))
     return {
         "height": header.height,
@@ -54,6 +65,7 @@ def _block_document(block: Block, approvals: Sequence[SignedApproval]) -> dict[s
         "prev_cert": header.prev_cert,
         "model_hash": header.model_hash,
         "signatures": {approval.org_id: encode_base64(approval.signature) for approval in sorted(approvals)},
+        "late_approvals": [approval.as_json() for approval in sorted(late)],
         "provenance": _provenance_document(header.provenance),
         "governance": msgspec.to_builtins(header.governance),
     }
@@ -84,7 +96,9 @@ def _lineage_document(block: Block) -> dict[str, Any]:
     }
 
 
-def _proposal_document(proposal: Proposal, answers: Sequence[Approval]) -> dict[str, Any]:
+def _proposal_document(
+    proposal: Proposal, answers: Sequence[Approval], late: Sequence[SignedApproval]
+) -> dict[str, Any]:
     approving = [answer.org_id for answer in answers if answer.verdict == Approval.Verdict.APPROVE]
     rejections = [_rejection_document(answer) for answer in answers if answer.verdict == Approval.Verdict.REJECT]
     return {
@@ -101,6 +115,7 @@ def _proposal_document(proposal: Proposal, answers: Sequence[Approval]) -> dict[
         "voters": proposal.voters,
         "threshold": proposal.threshold,
         "approvals": approving,
+        "late_approvals": sorted(approval.org_id for approval in late),
         "rejections": rejections,
         "deadline": format_timestamp(proposal.deadline) if proposal.deadline else None,
         "end_reason": proposal.end_reason or None,

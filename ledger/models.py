@@ -126,6 +126,28 @@ class Approval(AppendOnly):
         return f"{self.org_id}: {self.verdict} {self.block_hash[:16]}"
 
 
+class LateApproval(AppendOnly):
+    """A voter's approval that came after the block was sealed: outside the certificate, and counted nowhere."""
+
+    block_hash = models.CharField(max_length=64)
+    org_id = models.CharField(max_length=64)
+    key_id = models.CharField(max_length=64)
+    signature = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "late_approvals"
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("block_hash", "org_id"), name="one_late_approval_per_organization"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.org_id}: approve {self.block_hash[:16]}, late"
+
+
 class SignerKey(models.Model):
     """A key that the chain admitted: an index over governance blocks (`coordinator` holds the coordinator's key)."""
 

@@ -19,7 +19,7 @@ from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.tree import Span, positions_of
 from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing, TreeDamaged
-from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode
+from ledger.models import Approval, Block, GovernanceEntry, LateApproval, Proposal, SignerKey, TreeNode
 
 RECORDS_PER_QUERY = 500
 _COLUMNS = (
@@ -84,6 +84,15 @@ def approvals_of(block_hashes: Iterable[str]) -> dict[str, list[SignedApproval]]
     """The approving signatures over those headers, the coordinator's among them."""
     found_: dict[str, list[SignedApproval]] = defaultdict(list)
     rows = Approval.objects.filter(block_hash__in=list(block_hashes), verdict=Approval.Verdict.APPROVE)
+    for hash_, org_id, key_id, signature in rows.values_list("block_hash", "org_id", "key_id", "signature"):
+        found_[hash_].append(SignedApproval(org_id, key_id, bytes(signature)))
+    return found_
+
+
+def late_approvals_of(block_hashes: Iterable[str]) -> dict[str, list[SignedApproval]]:
+    """The approvals of those blocks that came after the seal; no certificate covers them."""
+    found_: dict[str, list[SignedApproval]] = defaultdict(list)
+    rows = LateApproval.objects.filter(block_hash__in=list(block_hashes))
     for hash_, org_id, key_id, signature in rows.values_list("block_hash", "org_id", "key_id", "signature"):
         found_[hash_].append(SignedApproval(org_id, key_id, bytes(signature)))
     return found_
@@ -182,6 +191,13 @@ def members() -> dict[str, list[PublicKey]]:
 def is_member(org_id: str) -> bool:
     """Whether the organisation has a key in force on the chain."""
     return org_id != COORDINATOR and SignerKey.objects.filter(org_id=org_id, revoked_height=None).exists()
+
+
+def key_at(org_id: str, key_id: str, height: int) -> PublicKey | None:
+    """The organisation's key under that id, if it was in force when the block at `height` was proposed."""
+    in_force = Q(admitted_height__lt=height) & (Q(revoked_height=None) | Q(revoked_height__gte=height))
+    row = SignerKey.objects.filter(in_force, org_id=org_id, key_id=key_id).first()
+    return None if row is None else _public_key(row)
 
 
 def key_set() -> KeySet:

@@ -80,7 +80,8 @@ def send(agent: Agent, vote: Vote) -> dict[str, Any] | None:
     """Tell the coordinator a decision that stands in the vote book.
 
     Returns:
-        Its answer; None if the proposal takes no answer any more (the decision stays in the book all the same).
+        Its answer, in which a proposal that others have sealed meanwhile shows the approval as a late one; None if the
+        proposal takes no answer any more (the decision stays in the book all the same).
 
     Raises:
         Unreachable, Refused: not delivered; it stays to be sent.

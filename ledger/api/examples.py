@@ -21,6 +21,7 @@ _BLOCK = {
     "prev_cert": _PARENT,
     "model_hash": _HASH,
     "signatures": {"coordinator": "c2ln...", "org-alpha": "c2ln...", "org-beta": "c2ln..."},
+    "late_approvals": [],
     "provenance": {
         "round_id": "round-5-abc123",
         "round_number": 5,
@@ -56,6 +57,7 @@ _PROPOSAL = {
     "voters": ["org-alpha", "org-beta"],
     "threshold": 2,
     "approvals": ["coordinator", "org-alpha"],
+    "late_approvals": [],
     "rejections": [],
     "deadline": "2026-01-15T10:50:00.000000Z",
     "end_reason": None,

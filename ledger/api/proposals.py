@@ -65,7 +65,10 @@ class ProposalViewSet(ViewSet):
         examples=examples.APPROVE,
     )
     def approve(self, request: Request, proposal_id: int) -> Response:
-        """Records the caller's approval; repeating it changes nothing."""
+        """Records the caller's approval; repeating it changes nothing.
+
+        An approval of a block that is sealed already is kept as a late one: shown, and counted nowhere.
+        """
         strict_query(request, ())
         body = serializers.ApproveSerializer(data=request.data)
         body.is_valid(raise_exception=True)

@@ -69,6 +69,12 @@ class GovernanceSerializer(serializers.Serializer[dict[str, Any]]):
     actions = serializers.ListField(child=serializers.DictField())
 
 
+class SignedApprovalSerializer(serializers.Serializer[dict[str, Any]]):
+    org_id = serializers.CharField()
+    key_id = serializers.CharField()
+    signature = serializers.CharField()
+
+
 class BlockSerializer(serializers.Serializer[dict[str, Any]]):
     height = serializers.IntegerField()
     type = serializers.ChoiceField(choices=["genesis", "release", "governance"])
@@ -78,6 +84,9 @@ class BlockSerializer(serializers.Serializer[dict[str, Any]]):
     prev_cert = serializers.CharField(help_text="hash of the approvals that sealed the block before")
     model_hash = serializers.CharField(allow_null=True)
     signatures = serializers.DictField(child=serializers.CharField(), help_text="organisation to base64 signature")
+    late_approvals = SignedApprovalSerializer(
+        many=True, help_text="of voters, made after the block was sealed: in no certificate, counted nowhere"
+    )
     provenance = BlockProvenanceSerializer()
     governance = GovernanceSerializer()
 
@@ -165,12 +174,6 @@ class HeadSerializer(serializers.Serializer[dict[str, Any]]):
     block_hash = serializers.CharField()
 
 
-class SignedApprovalSerializer(serializers.Serializer[dict[str, Any]]):
-    org_id = serializers.CharField()
-    key_id = serializers.CharField()
-    signature = serializers.CharField()
-
-
 class RecordSerializer(serializers.Serializer[dict[str, Any]]):
     height = serializers.IntegerField()
     header = serializers.CharField(help_text="base64 of the exact bytes that are hashed and signed")
@@ -243,6 +246,9 @@ class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
     voters = serializers.ListField(child=serializers.CharField())
     threshold = serializers.IntegerField(help_text="distinct voters that must approve; of two voters, both")
     approvals = serializers.ListField(child=serializers.CharField())
+    late_approvals = serializers.ListField(
+        child=serializers.CharField(), help_text="voters whose approval came after the seal; not counted"
+    )
     rejections = RejectionSerializer(many=True)
     deadline = serializers.CharField(allow_null=True)
     end_reason = serializers.CharField(allow_null=True)

@@ -15,7 +15,7 @@ from ledger.chain.block import parse_header
 from ledger.chain.entries import COORDINATOR, Admit
 from ledger.chain.quorum import SealRule
 from ledger.errors import AlreadyAnswered, CoordinatorKeyMismatch, KeyNotAdmitted, NotAVoter, ProposalClosed
-from ledger.models import Approval, Block, Proposal
+from ledger.models import Approval, Block, LateApproval, Proposal
 from ledger.services import listeners
 from ledger.services.appending import append_block
 from ledger.services.locking import lock_chain
@@ -26,22 +26,26 @@ from ledger.services.proposals import end_proposal, open_next
 def approve(*, proposal_id: int, org_id: str, key_id: str, signature: bytes, clock: Clock) -> Proposal:
     """Record an organisation's approval; seals the block if it was the last one missing.
 
-    Approving again changes nothing and returns the proposal as it is, sealed or not.
+    Approving again changes nothing and returns the proposal as it is, sealed or not. An approval that comes after the
+    seal is kept beside the chain: it changes no certificate and is counted nowhere.
 
     Args:
         signature: DSSE signature over the proposal's header bytes, type `application/vnd.flxdr.block+json`.
 
     Raises:
         ledger.errors.ProposalMissing: no such proposal.
-        ProposalClosed: it is not open, or its deadline has passed.
+        ProposalClosed: it ended without a seal, or its deadline has passed.
         NotAVoter: the organisation has no vote on it.
-        KeyNotAdmitted: the key is not the organisation's on the chain.
+        KeyNotAdmitted: the key is not the organisation's on the chain (of a sealed block: was not at its height).
         AlreadyAnswered: the organisation rejected it before.
         flxdr.core.keys.SignatureInvalid: the signature is not over this header by this key.
     """
     lock_chain()
     proposal = selectors.proposal_by_id(proposal_id)
     if _answered(proposal, org_id, Approval.Verdict.APPROVE):
+        return proposal
+    if proposal.status == Proposal.Status.SEALED:
+        _record_late(proposal, SignedApproval(org_id, key_id, signature), clock)
         return proposal
     if not _takes_answers(proposal, clock):
         raise _closed(proposal, expected="an open proposal before its deadline")
@@ -147,11 +151,40 @@ def _closed(proposal: Proposal, expected: str) -> ProposalClosed:
     )
 
 
-def _voter_key(proposal: Proposal, org_id: str, key_id: str) -> PublicKey:
+def _record_late(proposal: Proposal, signed: SignedApproval, clock: Clock) -> None:
+    assert proposal.block_hash is not None
+    assert proposal.height is not None
+    _check_voter(proposal, signed.org_id)
+    if LateApproval.objects.filter(block_hash=proposal.block_hash, org_id=signed.org_id).exists():
+        return
+    key = selectors.key_at(signed.org_id, signed.key_id, proposal.height)
+    if key is None:
+        raise KeyNotAdmitted(
+            f"key {signed.key_id[:16]} was not on the chain for {signed.org_id} before block {proposal.height}",
+            expected="a key that was in force when the block was proposed",
+        )
+    dsse.verify(key, signed.signature, dsse.BLOCK_TYPE, _header(proposal))
+    LateApproval.objects.create(
+        block_hash=proposal.block_hash, org_id=signed.org_id, key_id=signed.key_id, signature=signed.signature
+    )
+    record_event(
+        kind="approval.late",
+        actor=signed.org_id,
+        subject=f"proposal {proposal.pk}",
+        data={"key_id": signed.key_id, "block_hash": proposal.block_hash, "height": proposal.height},
+        clock=clock,
+    )
+
+
+def _check_voter(proposal: Proposal, org_id: str) -> None:
     if org_id not in proposal.voters:
         raise NotAVoter(
             f"{org_id} has no vote on proposal {proposal.pk}", expected=", ".join(proposal.voters) or COORDINATOR
         )
+
+
+def _voter_key(proposal: Proposal, org_id: str, key_id: str) -> PublicKey:
+    _check_voter(proposal, org_id)
     key = next((key for key in selectors.members().get(org_id, []) if key.key_id == key_id), None)
     if key is None:
         raise KeyNotAdmitted(

@@ -193,6 +193,17 @@ def test_a_vote_that_came_too_late_is_not_sent_for_ever(bench: Bench, code: str)
     assert agent.state.unsent_votes() == []
 
 
+def test_an_approval_that_came_after_the_seal_is_delivered(bench: Bench) -> None:
+    agent, proposal = bench.open(), propose(bench)
+    vote = voting.cast(agent, proposal, "approve")
+    end(bench, proposal, rejected_by={}, status="sealed")
+    answer = voting.send(agent, vote)
+    assert answer is not None
+    assert answer["status"] == "sealed"
+    assert approved(bench) == [1]
+    assert agent.state.unsent_votes() == []
+
+
 def test_decisions_survive_in_another_process(bench: Bench) -> None:
     first, second = propose(bench), propose(bench, "org-d")
     one, other = bench.open(), bench.open()

@@ -10,7 +10,15 @@ from ledger.services import listeners
 from ledger.services.genesis import ensure_genesis
 from tests.ledger.members import Consortium
 
-TABLES = ("approvals", "blocks", "tree_nodes", "governance_entries", "ledger_signerkey", "ledger_proposal")
+TABLES = (
+    "approvals",
+    "late_approvals",
+    "blocks",
+    "tree_nodes",
+    "governance_entries",
+    "ledger_signerkey",
+    "ledger_proposal",
+)
 
 
 @pytest.fixture(autouse=True)

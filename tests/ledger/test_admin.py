@@ -10,16 +10,16 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
-from ledger.models import Approval, Block, Proposal, SignerKey
+from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey
 from tests.ledger.members import Consortium
 
-MODELS: list[Any] = [Block, Approval, SignerKey, Proposal]
+MODELS: list[Any] = [Block, Approval, LateApproval, SignerKey, Proposal]
 
 
 @pytest.fixture
 def root(consortium: Consortium) -> Client:
-    consortium.admit("org-a", "org-b")
-    consortium.release(1, ["org-a", "org-b"])
+    consortium.admit("org-a", "org-b", "org-c", "org-d")
+    consortium.approve(consortium.release(1, ["org-a", "org-b", "org-c", "org-d"]), "org-d")
     consortium.reject(consortium.propose_release(2, ["org-a", "org-b"]), "org-a")
     client = Client()
     client.force_login(
@@ -65,4 +65,4 @@ def test_a_block_shows_its_signed_bytes(root: Client) -> None:
     assert block is not None
     page = root.get(reverse("admin:ledger_block_change", args=[block.pk])).content.decode()
     assert "round-1-abc" in page
-    assert "coordinator, org-a, org-b" in page
+    assert "coordinator, org-a, org-b, org-c" in page

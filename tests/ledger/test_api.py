@@ -37,7 +37,7 @@ PROVENANCE_FIELDS = {"round_id", "model_version", "aggregation_method", "trainin
 
 @pytest.fixture(autouse=True)
 def _directory() -> Iterator[None]:
-    with registered(MemoryDirectory(active={*MEMBERS, "org-x"})):
+    with registered(MemoryDirectory(active={*MEMBERS, "org-d", "org-x"})):
         yield
 
 
@@ -118,6 +118,23 @@ def test_signatures_are_base64_of_what_verifies() -> None:
     for org_id in MEMBERS:
         signature = base64.b64decode(block["signatures"][org_id])
         dsse.verify(key_of(org_id).public, signature, dsse.BLOCK_TYPE, header)
+
+
+def test_an_approval_after_the_seal_is_a_late_one(consortium: Consortium) -> None:
+    four = [*MEMBERS, "org-d"]
+    consortium.admit(*four)
+    proposal = consortium.release(1, four)
+    for _ in range(2):
+        answer = organization("org-d").post(
+            f"blockchain/proposals/{proposal.pk}/approve", approval_of(proposal, "org-d")
+        )
+        assert (answer.status_code, answer.json()["status"]) == (200, "sealed")
+        assert answer.json()["late_approvals"] == ["org-d"]
+        assert "org-d" not in answer.json()["approvals"]
+    (late,) = operator().get("blockchain/ledger/block/5").json()["late_approvals"]
+    assert late["org_id"] == "org-d"
+    (record,) = operator().get("blockchain/ledger/export", {"from": 5}).json()["records"]
+    assert "org-d" not in {approval["org_id"] for approval in record["approvals"]}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,18 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from ledger import selectors
 from ledger.errors import AppendOnlyRow
-from ledger.models import Approval, Block, TreeNode
+from ledger.models import Approval, Block, LateApproval, TreeNode
 from tests.ledger.chains import hash_of
 from tests.ledger.members import Consortium
 
-_COLUMN = {"blocks": "block_hash", "approvals": "block_hash", "tree_nodes": "hash"}
-MODELS: list[Any] = [Block, Approval, TreeNode]
+_COLUMN = {"blocks": "block_hash", "approvals": "block_hash", "late_approvals": "block_hash", "tree_nodes": "hash"}
+MODELS: list[Any] = [Block, Approval, LateApproval, TreeNode]
+
+
+@pytest.fixture
+def one_row_each(consortium: Consortium) -> Consortium:
+    LateApproval.objects.create(block_hash=hash_of("a"), org_id="org-a", key_id=hash_of("b"), signature=b"")
+    return consortium
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -31,7 +37,7 @@ MODELS: list[Any] = [Block, Approval, TreeNode]
     ],
     ids=["save", "delete", "update", "filtered update", "delete all", "bulk update"],
 )
-def test_models_refuse(consortium: Consortium, model: Any, change: Callable[[Any], None]) -> None:
+def test_models_refuse(one_row_each: Consortium, model: Any, change: Callable[[Any], None]) -> None:
     before = list(model.objects.values())
     with pytest.raises(AppendOnlyRow), transaction.atomic():
         change(model)
@@ -39,7 +45,7 @@ def test_models_refuse(consortium: Consortium, model: Any, change: Callable[[Any
 
 
 @pytest.mark.parametrize("table", _COLUMN)
-def test_the_database_refuses(consortium: Consortium, table: str) -> None:
+def test_the_database_refuses(one_row_each: Consortium, table: str) -> None:
     statements = [f"UPDATE {table} SET {_COLUMN[table]} = {_COLUMN[table]}"]
     if connection.vendor == "postgresql":  # the migration says why SQLite cannot
         statements.append(f"DELETE FROM {table}")
