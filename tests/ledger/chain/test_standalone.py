@@ -14,13 +14,15 @@ import pytest
 
 from flxdr.core.clock import ManualClock
 from flxdr.core.keys import Algorithm
-from ledger.chain import export, standalone
-from ledger.chain.entries import COORDINATOR, PolicyEntry
+from ledger.chain import export, merkle, standalone
+from ledger.chain.checkpoint import Checkpoint, origin_of
+from ledger.chain.entries import COORDINATOR, PolicyEntry, SetPolicy
 from ledger.chain.record import ChainRecord
 from tests.ledger.chain.test_broken_rules import SIGNED
+from tests.ledger.chain.test_governance import WRONG
 from tests.ledger.chain.test_tampered_bytes import STORED
-from tests.ledger.chains import ChainBuilder, federation, key_of, provenance
-from tests.ledger.tampering import MEMBERS, TIP, honest
+from tests.ledger.chains import ChainBuilder, federation, hash_of, key_of, provenance
+from tests.ledger.tampering import MEMBERS, RELEASES, TIP, honest
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 PROGRAM = Path(standalone.__file__)
@@ -73,6 +75,92 @@ def test_rules_broken_with_every_signature_are_bad_at_the_same_height(name: str)
     assert last == TIP
 
 
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_governance_entries_are_bad_at_the_same_height(name: str) -> None:
+    make, *_ = WRONG[name]
+    chain = honest()
+    chain.govern(make(chain))
+    last, bad = judged(chain.records, chain.chain_id)
+    assert bad
+    assert last == TIP
+
+
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+def test_a_chain_that_was_governed_is_valid(algorithm: Algorithm) -> None:
+    chain = governed(algorithm)
+    assert chain.verified().report.chain_valid
+    assert judged(chain.records, chain.chain_id, genesis=chain.chain_id) == (len(chain.records) - 1, None)
+
+
+def governed(algorithm: Algorithm = Algorithm.ED25519) -> ChainBuilder:
+    """A chain on which every kind of entry stands and releases go on between them."""
+    chain = federation(*MEMBERS, "org-e", releases=3, algorithm=algorithm)
+
+    def release(parent: int | None) -> None:
+        number = max(3, chain.verified().state.releases["global"].newest.version) + 1  # type: ignore[union-attr]
+        parent_hash = None if parent is None else hash_of(f"global {parent}")
+        chain.append(chain.release_header(provenance(number, orgs=MEMBERS, parent_model_hash=parent_hash)))
+
+    for holder in ("org-a", COORDINATOR):
+        new = key_of(f"{holder}, next", algorithm)
+        chain.govern(chain.rotation(holder, new))
+        chain.keys[holder] = new
+        release(chain.verified().state.releases["global"].newest.version)  # type: ignore[union-attr]
+    chain.govern(chain.revocation("org-e", since=4))
+    chain.govern(SetPolicy(PolicyEntry(method="multisig", numerator=1, denominator=2, minimum=3)))
+    chain.govern(chain.withdrawal(4))
+    release(3)
+    chain.govern(chain.withdrawal(1))
+    release(None)
+    chain.govern(chain.admission("org-e", key_of("org-e, anew", algorithm)))
+    chain.keys["org-e"] = key_of("org-e, anew", algorithm)
+    chain.govern(chain.revocation("org-d"))
+    return chain
+
+
+@pytest.mark.parametrize("height", range(21))
+def test_every_bit_of_a_governed_block_counts(height: int) -> None:
+    chain = governed()
+    assert len(chain.records) == 21
+    header = chain.records[height].header
+    for place in range(height % 7, len(header), 101):
+        changed = header[:place] + bytes([header[place] ^ 1]) + header[place + 1 :]
+        records = list(chain.records)
+        records[height] = ChainRecord(changed, records[height].approvals)
+        last, bad = judged(records, chain.chain_id, genesis=chain.chain_id)
+        assert bad
+        assert last <= height
+
+
+def note_of(chain: ChainBuilder, size: int) -> str:
+    """A checkpoint as its keeper has it; the signature is for those who have the log's key."""
+    root = merkle.root([record.header for record in chain.records[:size]])
+    return Checkpoint(origin_of(chain.chain_id), size, root).body().decode() + "\n"
+
+
+@pytest.mark.parametrize("size", range(1, TIP + 2))
+def test_a_kept_checkpoint_shows_what_the_chain_alone_does_not(size: int) -> None:
+    chain = honest()
+    note = note_of(chain, size)
+
+    def held_against(records: Sequence[ChainRecord]) -> tuple[int, str | None]:
+        data = io.BytesIO(b"".join(export.lines(chain.chain_id, records)))
+        judge, bad = standalone.verify(data, None, NOW, note)
+        return judge.height, bad
+
+    assert held_against(chain.records) == (TIP, None)
+    if size > 1:
+        _, bad = held_against(chain.records[: size - 1])
+        assert bad
+        assert "missing at its end" in bad
+    rewritten = federation(*MEMBERS, releases=RELEASES - 1)
+    rewritten.release(RELEASES, orgs=MEMBERS, samples_total=7)
+    last, bad = held_against(rewritten.records)
+    assert (last, bool(bad)) == ((TIP, True) if size == TIP + 1 else (TIP, False))
+    other = note.replace(chain.chain_id, hash_of("another"))
+    assert standalone.verify(io.BytesIO(b"".join(export.lines("", chain.records))), None, NOW, other)[1]
+
+
 @pytest.mark.parametrize("height", range(TIP + 1))
 def test_every_bit_of_a_block_counts(height: int) -> None:
     chain = honest()
@@ -120,6 +208,11 @@ def test_as_a_program(tmp_path: Path) -> None:
     good = run(str(file), "--genesis", chain.chain_id)
     assert (good.returncode, good.stdout.split(":")[0]) == (0, "valid"), good.stderr
     assert "NOT pinned" in run(str(file)).stdout
+    note = tmp_path / "held"
+    note.write_text(note_of(chain, TIP))
+    assert run(str(file), "--checkpoint", str(note)).returncode == 0
+    note.write_text(note_of(chain, TIP).replace(chain.chain_id, hash_of("another")))
+    assert "not of this chain" in run(str(file), "--checkpoint", str(note)).stdout
     file.write_bytes(file.read_bytes().replace(b'"height":4', b'"height":4 ', 1)[:-10])
     bad = run(str(file), "--genesis", chain.chain_id)
     assert bad.returncode == 1
