@@ -61,6 +61,13 @@ class KeyNotAdmitted(Forbidden):
     title = "Key not on the chain"
 
 
+class EntryForbidden(Forbidden):
+    """An organisation asks for something about another one's key."""
+
+    code = "entry_forbidden"
+    title = "Not this organisation's key"
+
+
 class ReleaseInvalid(Invalid):
     """A release that would not extend the chain."""
 

@@ -204,10 +204,11 @@ class Proposal(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     content = models.JSONField(help_text="what the header is built from when the proposal opens")
     content_hash = models.CharField(max_length=64, help_text="tells a repeated proposal from a different one")
+    subject = models.CharField(max_length=160, null=True, help_text="what a governance entry is about; null: a release")
     model_hash = models.CharField(max_length=64, null=True)
     round_id = models.CharField(max_length=64, null=True)
     org_id = models.CharField(max_length=64, null=True)
-    key_id = models.CharField(max_length=64, null=True)
+    key_id = models.CharField(max_length=64, null=True, help_text="the key that an entry brings to the chain")
     header = models.BinaryField(null=True)
     block_hash = models.CharField(max_length=64, null=True, unique=True)
     height = models.PositiveBigIntegerField(null=True)
@@ -233,6 +234,9 @@ class Proposal(models.Model):
                 fields=("key_id",),
                 condition=Q(status__in=("queued", "open", "sealed")),
                 name="one_live_proposal_per_key",
+            ),
+            models.UniqueConstraint(
+                fields=("subject",), condition=Q(status__in=("queued", "open")), name="one_waiting_proposal_per_subject"
             ),
             models.CheckConstraint(
                 name="header_is_fixed_when_open",

@@ -200,6 +200,11 @@ def key_at(org_id: str, key_id: str, height: int) -> PublicKey | None:
     return None if row is None else _public_key(row)
 
 
+def is_retired(key_id: str) -> bool:
+    """Whether the key was rotated away or revoked."""
+    return SignerKey.objects.filter(key_id=key_id, revoked_height__isnull=False).exists()
+
+
 def key_set() -> KeySet:
     """The keys in force after the newest block."""
     rows = list(SignerKey.objects.order_by("admitted_height", "key_id"))
@@ -258,6 +263,21 @@ def releases_of(model_name: str) -> Lineage | None:
     )
     standing = blocks.filter(~Exists(withdrawals), model_version__gt=newest.model_version - REMEMBERED)
     return Lineage(_release(newest), tuple(_release(block) for block in reversed(standing)))
+
+
+def release_hash(model_name: str, model_version: int) -> str:
+    """The hash of a sealed release.
+
+    Raises:
+        ModelUnknown: there is no such release.
+    """
+    released = Block.objects.filter(model_name=model_name, model_version=model_version)
+    model_hash = released.values_list("model_hash", flat=True).first()
+    if model_hash is None:
+        raise ModelUnknown(
+            f"no block released version {model_version} of {model_name!r}", expected="a sealed release of a model"
+        )
+    return model_hash
 
 
 def _release(block: Block) -> Release:

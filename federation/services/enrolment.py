@@ -27,8 +27,8 @@ from flxdr.core import dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
+from ledger.services.governance import propose_admission
 from ledger.services.locking import lock_chain
-from ledger.services.proposals import propose_admission
 
 Status = Organization.Status
 KeyStatus = Organization.KeyStatus

@@ -8,6 +8,7 @@ from federation.services.queue import ADVANCE_CAMPAIGN, enqueue
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock, ManualClock, SystemClock
 from flxdr.platform.audit import record_event
+from ledger.chain.entries import Action, Admit
 from ledger.models import Block, Proposal
 from privacy.services import budget
 
@@ -49,15 +50,16 @@ class ReleaseListener:
         if training_round.campaign_id is not None:
             enqueue(ADVANCE_CAMPAIGN, campaign_id=training_round.campaign_id)
 
-    def membership_sealed(self, *, proposal: Proposal, block: Block, org_id: str) -> None:
-        """An organisation is a member now and takes part from the next round on."""
-        record_event(
-            kind="organization.admitted",
-            actor=COORDINATOR,
-            subject=org_id,
-            data={"block_height": block.height, "proposal_id": proposal.pk},
-            clock=_clock_of(proposal),
-        )
+    def entry_sealed(self, *, proposal: Proposal, block: Block, entry: Action) -> None:
+        """An organisation whose key was admitted is a member now and takes part from the next round on."""
+        if isinstance(entry, Admit):
+            record_event(
+                kind="organization.admitted",
+                actor=COORDINATOR,
+                subject=entry.org_id,
+                data={"block_height": block.height, "proposal_id": proposal.pk},
+                clock=_clock_of(proposal),
+            )
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
         """No quorum approved the candidate: it never becomes the global model, and what its round cost stays spent."""

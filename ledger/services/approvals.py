@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from flxdr.core import dsse
@@ -12,12 +14,13 @@ from flxdr.platform.identity import coordinator_key
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval, rejection_statement
 from ledger.chain.block import parse_header
-from ledger.chain.entries import COORDINATOR, Admit
+from ledger.chain.entries import COORDINATOR, Action
 from ledger.chain.quorum import SealRule
 from ledger.errors import AlreadyAnswered, CoordinatorKeyMismatch, KeyNotAdmitted, NotAVoter, ProposalClosed
 from ledger.models import Approval, Block, LateApproval, Proposal
 from ledger.services import listeners
 from ledger.services.appending import append_block
+from ledger.services.headers import model_concerned
 from ledger.services.locking import lock_chain
 from ledger.services.proposals import end_proposal, open_next
 
@@ -230,7 +233,7 @@ def _seal_if_met(proposal: Proposal, clock: Clock) -> None:
     if COORDINATOR not in signers or not _rule(proposal).is_met(signers):
         return
     header = parse_header(_header(proposal))
-    state = selectors.chain_state(header.provenance.model_name if header.provenance else None)
+    state = selectors.chain_state(model_concerned(header.provenance, header.governance.actions))
     block = append_block(header=_header(proposal), approvals=approvals, state=state)
     sealed = Proposal.objects.filter(pk=proposal.pk, status=Proposal.Status.OPEN).update(
         status=Proposal.Status.SEALED, ended_at=clock.now()
@@ -252,16 +255,16 @@ def _seal_if_met(proposal: Proposal, clock: Clock) -> None:
         },
         clock=clock,
     )
-    _notify(proposal, block, [a.org_id for a in header.governance.actions if isinstance(a, Admit)])
+    _notify(proposal, block, header.governance.actions)
     open_next(clock=clock)
 
 
-def _notify(proposal: Proposal, block: Block, admitted: list[str]) -> None:
+def _notify(proposal: Proposal, block: Block, entries: Sequence[Action]) -> None:
     for listener in listeners.registered():
         if block.type == Block.Type.RELEASE:
             listener.release_sealed(proposal=proposal, block=block)
-        for org_id in admitted:
-            listener.membership_sealed(proposal=proposal, block=block, org_id=org_id)
+        for entry in entries:
+            listener.entry_sealed(proposal=proposal, block=block, entry=entry)
 
 
 def _header(proposal: Proposal) -> bytes:

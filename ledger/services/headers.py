@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
@@ -10,7 +11,7 @@ from flxdr.core.clock import Clock, format_timestamp, parse_timestamp
 from ledger import selectors
 from ledger.chain.block import Governance, Header, Provenance, parse_header, parse_provenance
 from ledger.chain.checks import check_extension
-from ledger.chain.entries import Action
+from ledger.chain.entries import Action, WithdrawRelease
 from ledger.chain.state import ChainState
 from ledger.models import Proposal
 
@@ -29,7 +30,7 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
         provenance = parse_provenance(proposal.content["provenance"])
     else:
         actions = msgspec.convert(proposal.content["actions"], tuple[Action, ...])
-    state = selectors.chain_state(provenance.model_name if provenance else None)
+    state = selectors.chain_state(model_concerned(provenance, actions))
     rule = state.keys.rule_for(
         training_orgs=provenance.training_orgs if provenance else None, action=actions[0] if actions else None
     )
@@ -46,6 +47,13 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
     )
     check_extension(state, header)
     return header, header.encode()
+
+
+def model_concerned(provenance: Provenance | None, actions: Sequence[Action]) -> str | None:
+    """The model whose releases a block continues or withdraws."""
+    if provenance is not None:
+        return provenance.model_name
+    return next((action.model_name for action in actions if isinstance(action, WithdrawRelease)), None)
 
 
 def _timestamp(state: ChainState, clock: Clock) -> str:

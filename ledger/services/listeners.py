@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ledger.chain.entries import Action
 from ledger.models import Block, Proposal
 
 
@@ -16,8 +17,8 @@ class ProposalListener(Protocol):
     def release_sealed(self, *, proposal: Proposal, block: Block) -> None:
         """A model was released."""
 
-    def membership_sealed(self, *, proposal: Proposal, block: Block, org_id: str) -> None:
-        """An organisation's key was admitted."""
+    def entry_sealed(self, *, proposal: Proposal, block: Block, entry: Action) -> None:
+        """Keys, the policy or the standing of a release changed; the index over the chain says so already."""
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
         """A proposal ended without a block: status rejected, expired or withdrawn."""

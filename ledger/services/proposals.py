@@ -9,24 +9,20 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, IntegerField, Value, When
 
-from flxdr.core import canonical, dsse
+from flxdr.core import canonical
 from flxdr.core.clock import Clock
-from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
 from ledger import selectors
 from ledger.chain.block import block_hash, parse_provenance
-from ledger.chain.checks import check_entry
-from ledger.chain.entries import COORDINATOR, Admit, Endorsement, parse_statement
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.failures import BlockInvalid
 from ledger.chain.fields import parse_hash
 from ledger.chain.lineage import check_lineage
-from ledger.chain.membership import key_entry
 from ledger.errors import ProposalClosed, ProposalConflict, ReleaseInvalid
 from ledger.models import Proposal
 from ledger.services import listeners
@@ -74,61 +70,6 @@ def propose_release(
         content_hash=canonical.digest(canonical.encode(content)),
         model_hash=model_hash,
         round_id=release.round_id,
-    )
-    open_next(clock=clock)
-    proposal.refresh_from_db()
-    return proposal
-
-
-@transaction.atomic
-def propose_admission(
-    *,
-    org_id: str,
-    public_key: PublicKey,
-    proof: bytes,
-    statement: bytes,
-    clock: Clock,
-    endorsement: tuple[str, bytes] | None = None,
-) -> Proposal:
-    """Propose that a key becomes the organisation's on the chain.
-
-    Proposing the same key again returns the proposal that is waiting or sealed.
-
-    Args:
-        statement: canonical bytes of the registration statement, `proof` the new key's signature over it.
-        endorsement: key id and signature over the statement by a key that the organisation already has; needed only
-            for a further key.
-
-    Raises:
-        ledger.chain.failures.BlockInvalid: the statement, the proof or the endorsement does not hold.
-        ProposalConflict: the key is proposed or sealed for another organisation.
-    """
-    lock_chain()
-    action = Admit(
-        org_id=org_id,
-        key=key_entry(public_key),
-        statement=parse_statement(statement),
-        proof=dsse.encode_base64(proof),
-        endorsement=Endorsement(key_id=endorsement[0], signature=dsse.encode_base64(endorsement[1]))
-        if endorsement
-        else None,
-    )
-    live = Proposal.objects.filter(key_id=public_key.key_id, status__in=_LIVE).first()
-    if live is not None:
-        # ML-DSA signatures are randomised, so a repeated admission may carry another proof of the same thing.
-        if live.org_id != org_id:
-            raise ProposalConflict(
-                f"key {public_key.key_id[:16]} belongs to another organisation", expected="a new key"
-            )
-        return live
-    check_entry(selectors.chain_state(), action)
-    content = {"actions": [msgspec.to_builtins(action)]}
-    proposal = Proposal.objects.create(
-        type=Proposal.Type.GOVERNANCE,
-        content=content,
-        content_hash=canonical.digest(canonical.encode(content)),
-        org_id=org_id,
-        key_id=public_key.key_id,
     )
     open_next(clock=clock)
     proposal.refresh_from_db()

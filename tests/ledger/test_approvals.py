@@ -37,8 +37,8 @@ class Recorder:
     def release_sealed(self, *, proposal: Proposal, block: Any) -> None:
         self.told.append(("release", block.model_hash))
 
-    def membership_sealed(self, *, proposal: Proposal, block: Any, org_id: str) -> None:
-        self.told.append(("member", org_id))
+    def entry_sealed(self, *, proposal: Proposal, block: Any, entry: Any) -> None:
+        self.told.append(("admit", entry.org_id))
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
         self.told.append((proposal.status, reason))
@@ -96,7 +96,7 @@ def test_four_of_five(consortium: Consortium, algorithm: Algorithm, recorder: Re
         COORDINATOR,
         *FIVE[:4],
     }
-    assert recorder.told == [*(("member", org_id) for org_id in FIVE), ("release", block.model_hash)]
+    assert recorder.told == [*(("admit", org_id) for org_id in FIVE), ("release", block.model_hash)]
     assert valid(consortium)
 
 
