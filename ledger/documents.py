@@ -12,7 +12,8 @@ from flxdr.core.dsse import encode_base64
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import Provenance, parse_header
-from ledger.models import Approval, Block, Proposal
+from ledger.chain.entries import COORDINATOR, Rotate, index_entry
+from ledger.models import Approval, Block, Proposal, SignerKey
 
 
 def head_document() -> dict[str, Any]:
@@ -50,6 +51,51 @@ def proposal_documents(proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
 def proposal_document(proposal: Proposal) -> dict[str, Any]:
     """One proposal with the answers given so far."""
     return proposal_documents([proposal])[0]
+
+
+def governance_document(entries: Sequence[Block]) -> dict[str, Any]:
+    """The policy and keys in force, the retired keys, and some governance blocks' entries."""
+    keys = selectors.signer_keys()
+    members: dict[str, dict[str, Any]] = {}
+    for key in (key for key in keys if key.revoked_height is None):
+        holder = members.setdefault(key.org_id, {"org_id": key.org_id, "org_name": key.org_name, "keys": []})
+        holder["keys"].append(_key_document(key))
+    coordinator = members.pop(COORDINATOR)["keys"][0]
+    return {
+        "policy": msgspec.to_builtins(selectors.quorum_policy()),
+        "coordinator": coordinator,
+        "members": sorted(members.values(), key=lambda member: str(member["org_id"])),
+        "retired": [
+            {"org_id": key.org_id, "retired_height": key.revoked_height, **_key_document(key)}
+            for key in keys
+            if key.revoked_height is not None
+        ],
+        "entries": [_entry_document(block) for block in entries],
+    }
+
+
+def _key_document(key: SignerKey) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "algorithm": key.algorithm,
+        "public_key": encode_base64(bytes(key.spki)),
+        "admitted_height": key.admitted_height,
+    }
+
+
+def _entry_document(block: Block) -> dict[str, Any]:
+    """An entry without its signatures, which the block itself shows."""
+    header = parse_header(bytes(block.header))
+    (entry,) = header.governance.actions
+    said = msgspec.to_builtins(entry)
+    return {
+        "height": header.height,
+        "timestamp": header.timestamp,
+        "rule": header.governance.rule,
+        **index_entry(entry),
+        "retires": entry.statement.retires if isinstance(entry, Rotate) else None,
+        **{name: said.get(name) for name in ("compromised_since", "model_hash", "policy", "reason")},
+    }
 
 
 def _block_document(
@@ -111,6 +157,7 @@ def _proposal_document(
         "model_hash": proposal.model_hash,
         "round_id": proposal.round_id,
         "org_id": proposal.org_id,
+        "subject": proposal.subject,
         "rule": proposal.rule or None,
         "voters": proposal.voters,
         "threshold": proposal.threshold,

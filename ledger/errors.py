@@ -62,10 +62,10 @@ class KeyNotAdmitted(Forbidden):
 
 
 class EntryForbidden(Forbidden):
-    """An organisation asks for something about another one's key."""
+    """An organisation proposes what is not its own to propose."""
 
     code = "entry_forbidden"
-    title = "Not this organisation's key"
+    title = "Not this organisation's to propose"
 
 
 class ReleaseInvalid(Invalid):

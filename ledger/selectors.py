@@ -287,6 +287,18 @@ def _release(block: Block) -> Release:
     return Release(provenance.model_version, block.model_hash, provenance.round_number)
 
 
+def signer_keys() -> list[SignerKey]:
+    """Every key that the chain ever admitted, in the order of its admission."""
+    return list(SignerKey.objects.order_by("admitted_height", "org_id"))
+
+
+def governance_page(limit: int, offset: int) -> tuple[list[Block], int]:
+    """The blocks that changed keys, the policy or the standing of a release, newest first, and how many there are."""
+    entries = GovernanceEntry.objects.order_by("-height")
+    heights = list(entries.values_list("height", flat=True)[offset : offset + limit])
+    return list(Block.objects.filter(height__in=heights).order_by("-height")), entries.count()
+
+
 def proposal_by_id(proposal_id: int) -> Proposal:
     """One proposal.
 

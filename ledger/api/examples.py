@@ -53,6 +53,7 @@ _PROPOSAL = {
     "model_hash": _HASH,
     "round_id": "round-6-def456",
     "org_id": None,
+    "subject": None,
     "rule": "quorum",
     "voters": ["org-alpha", "org-beta"],
     "threshold": 2,
@@ -168,3 +169,69 @@ REJECT = [
     ),
     *PROPOSAL,
 ]
+_GOVERNANCE_PROPOSAL = _PROPOSAL | {
+    "type": "governance",
+    "model_hash": None,
+    "round_id": None,
+    "org_id": "org-alpha",
+    "subject": f"revoke org-alpha {_HASH}",
+    "voters": ["org-beta", "org-gamma"],
+    "approvals": [],
+}
+_KEY = {"key_id": _HASH, "algorithm": "ML-DSA-65", "public_key": "MIIHsjALBglghkgBZQMEAxI...", "admitted_height": 1}
+_POLICY = {"method": "multisig", "numerator": 2, "denominator": 3, "minimum": 2}
+GOVERNANCE = _answer(
+    "two members, one of which rotated its key",
+    {
+        "policy": _POLICY,
+        "coordinator": {**_KEY, "admitted_height": 0},
+        "members": [
+            {"org_id": "org-alpha", "org_name": "Alpha SOC", "keys": [{**_KEY, "admitted_height": 6}]},
+            {"org_id": "org-beta", "org_name": "Beta SOC", "keys": [{**_KEY, "key_id": _PARENT}]},
+        ],
+        "retired": [{"org_id": "org-alpha", "retired_height": 6, **_KEY, "key_id": _PREV_HASH}],
+        "entries": [
+            {
+                "height": 6,
+                "timestamp": _TIME,
+                "rule": "quorum",
+                "action": "rotate",
+                "org_id": "org-alpha",
+                "key_id": _HASH,
+                "model_name": None,
+                "model_version": None,
+                "retires": _PREV_HASH,
+                "compromised_since": None,
+                "model_hash": None,
+                "policy": None,
+                "reason": None,
+            }
+        ],
+        "total": 4,
+        "limit": 1,
+        "offset": 0,
+    },
+)
+
+
+def _proposing(name: str, body: object) -> list[OpenApiExample]:
+    return [OpenApiExample(name, body, request_only=True), *_answer("the proposal", _GOVERNANCE_PROPOSAL)]
+
+
+ROTATE = _proposing(
+    "a new key",
+    {
+        "public_key": "MIIHsjALBglghkgBZQMEAxI...",
+        "statement": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+        "proof": "c2lnbmF0dXJl",
+        "endorsement": {"key_id": _PREV_HASH, "signature": "c2lnbmF0dXJl"},
+    },
+)
+REVOKE = _proposing(
+    "a stolen key",
+    {"org_id": "org-alpha", "key_id": _HASH, "compromised_since": 4, "reason": "the laptop with the key was stolen"},
+)
+WITHDRAW = _proposing(
+    "a bad release", {"model_name": "edge-classifier", "model_version": 5, "reason": "it misses half of the scans"}
+)
+SET_POLICY = _proposing("three must approve", {**_POLICY, "minimum": 3})

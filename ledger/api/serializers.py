@@ -242,6 +242,7 @@ class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
     model_hash = serializers.CharField(allow_null=True)
     round_id = serializers.CharField(allow_null=True)
     org_id = serializers.CharField(allow_null=True)
+    subject = serializers.CharField(allow_null=True, help_text="what a governance entry is about; null: a release")
     rule = serializers.CharField(allow_null=True)
     voters = serializers.ListField(child=serializers.CharField())
     threshold = serializers.IntegerField(help_text="distinct voters that must approve; of two voters, both")

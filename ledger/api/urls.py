@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from ledger.api.blocks import BlockViewSet
+from ledger.api.governance import GovernanceViewSet
 from ledger.api.proofs import CheckpointViewSet, ProofViewSet, TlogProofViewSet
 from ledger.api.proposals import ProposalViewSet
 
@@ -30,6 +31,11 @@ urlpatterns = [
         "blockchain/blocks/<int:height>/tlog-proof",
         TlogProofViewSet.as_view({"get": "retrieve"}),
         name="ledger-tlog-proof",
+    ),
+    path("blockchain/governance", GovernanceViewSet.as_view({"get": "page"}), name="ledger-governance"),
+    *(
+        path(f"blockchain/governance/{entry}", GovernanceViewSet.as_view({"post": entry}), name=f"ledger-{entry}")
+        for entry in ("rotate", "revoke", "withdraw", "policy")
     ),
     path("blockchain/proposals", ProposalViewSet.as_view({"get": "page"}), name="ledger-proposals"),
     path(

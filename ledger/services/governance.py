@@ -163,14 +163,22 @@ def propose_revocation(
     return propose_entry(action=action, actor=actor, clock=clock)
 
 
-def propose_withdrawal(*, model_name: str, model_version: int, reason: str, actor: str, clock: Clock) -> Proposal:
+def propose_withdrawal(
+    *, model_name: str, model_version: int, reason: str, proposer: str | None, actor: str, clock: Clock
+) -> Proposal:
     """Propose that a release, and every later one of its model, is used no more.
 
+    Args:
+        proposer: the organisation that asks, which must be a member; None for an operator.
+
     Raises:
+        EntryForbidden: the organisation is no member.
         ledger.errors.ModelUnknown: no such release.
         ledger.chain.failures.BlockInvalid: it does not stand, or lies too far back.
         ProposalConflict: another withdrawal of that release waits.
     """
+    if proposer is not None and not selectors.is_member(proposer):
+        raise EntryForbidden(f"{proposer} is no member", expected="an organisation with a key on the chain")
     model_hash = selectors.release_hash(model_name, model_version)
     action = WithdrawRelease(model_name=model_name, model_version=model_version, model_hash=model_hash, reason=reason)
     return propose_entry(action=action, actor=actor, clock=clock)

@@ -13,6 +13,7 @@ from django.urls import URLPattern, get_resolver
 
 from federation.models import ModelVersion
 from flxdr.platform.auth.tokens import OPERATOR, ORGANIZATION
+from flxdr.platform.identity import coordinator_key
 from flxdr.platform.models import AuditEvent
 from tests.api.callers import (
     THIS_MACHINE,
@@ -41,6 +42,7 @@ CALLERS: dict[str, Callable[[], Caller]] = {
 ANYBODY = dict.fromkeys(CALLERS, 200) | {"expired": 401, "suspended": 403, "pending": 403}
 MEMBERS = ANYBODY | {"stranger": 401}
 OPERATORS = MEMBERS | {"participant": 403, "outsider": 403}
+UNFIT = {"operator": 422, "own user": 422}
 ORGANIZATIONS = MEMBERS | {"operator": 403, "own user": 403}
 
 ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
@@ -72,6 +74,11 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "blockchain/proof/inclusion?height=0", MEMBERS),
     ("GET", "blockchain/proof/consistency?from=1", MEMBERS),
     ("GET", "blockchain/blocks/0/tlog-proof", MEMBERS),
+    ("GET", "blockchain/governance", MEMBERS),
+    ("POST", "blockchain/governance/rotate", ORGANIZATIONS | {"participant": 400, "outsider": 400}),
+    ("POST", "blockchain/governance/revoke", OPERATORS | UNFIT),
+    ("POST", "blockchain/governance/withdraw", OPERATORS | {"operator": 404, "own user": 404}),
+    ("POST", "blockchain/governance/policy", OPERATORS | UNFIT),
     ("GET", "blockchain/proposals", MEMBERS),
     ("GET", "blockchain/proposals/{proposal}", MEMBERS),
     ("POST", "blockchain/proposals/999999/approve", ORGANIZATIONS | {"participant": 404, "outsider": 404}),
@@ -122,6 +129,15 @@ def _body(path: str, names: dict[str, Any]) -> Any:
         "federation/round/start": {"model": "edge-classifier"},
         "federation/round/submit-gradient": update(names["round_id"], "org-alpha"),
         "federation/campaign/start": {"model": "edge-classifier", "rounds": 1},
+        "blockchain/governance/rotate": {
+            "public_key": coordinator_key().public.to_base64(),
+            "statement": "AAAA",
+            "proof": "AAAA",
+            "endorsement": {"key_id": "0" * 64, "signature": "AAAA"},
+        },
+        "blockchain/governance/revoke": {"org_id": "org-nobody", "key_id": "0" * 64, "reason": "stolen"},
+        "blockchain/governance/withdraw": {"model_name": "global", "model_version": 999, "reason": "bad"},
+        "blockchain/governance/policy": {"method": "multisig", "numerator": 2, "denominator": 3, "minimum": 99},
         "blockchain/proposals/999999/approve": {"key_id": "0" * 64, "signature": "AAAA"},
         "blockchain/proposals/999999/reject": {"key_id": "0" * 64, "signature": "AAAA", "reason": "no"},
     }.get(path)

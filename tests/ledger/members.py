@@ -89,12 +89,13 @@ class Consortium:
             clock=self.clock,
         )
 
-    def propose_withdrawal(self, version: int, **options: Any) -> Proposal:
+    def propose_withdrawal(self, version: int, *, proposer: str | None = None, **options: Any) -> Proposal:
         return governance.propose_withdrawal(
             model_name=options.pop("model_name", "global"),
             model_version=version,
             reason=options.pop("reason", "it misses half of the scans"),
-            actor="olivia",
+            proposer=proposer,
+            actor=proposer or "olivia",
             clock=self.clock,
         )
 

@@ -199,6 +199,13 @@ def test_only_what_was_released_is_withdrawn(three: Consortium) -> None:
     assert refused.value.check == "withdrawal_unknown"
 
 
+def test_members_ask_for_a_withdrawal(three: Consortium) -> None:
+    three.release(1, THREE)
+    with pytest.raises(EntryForbidden):
+        three.propose_withdrawal(1, proposer="org-x")
+    assert three.propose_withdrawal(1, proposer="org-b").subject == "withdraw_release global v1"
+
+
 def test_the_members_change_the_policy(three: Consortium) -> None:
     three.seal(three.propose_policy(minimum=3))
     assert selectors.quorum_policy().minimum == 3
