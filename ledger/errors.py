@@ -101,3 +101,17 @@ class TreeDamaged(Unavailable):
 
     code = "tree_damaged"
     title = "Merkle tree damaged"
+
+
+class RestoreConflict(Conflict):
+    """The export and the database contradict each other, or the database is not in a state to take it."""
+
+    code = "restore_conflict"
+    title = "Export conflicts with the database"
+
+
+class ExportInvalid(Invalid):
+    """An export that does not verify; `height` and `check` say where and why."""
+
+    code = "export_invalid"
+    title = "Invalid chain export"

@@ -1,4 +1,4 @@
-"""The only place that adds a block."""
+"""The only place that adds blocks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import index_columns
 from ledger.chain.checks import advance
 from ledger.chain.entries import COORDINATOR, Action, Admit, Found, KeyEntry, Revoke, Rotate, index_entry
+from ledger.chain.failures import BlockInvalid
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.tree import Frontier, stored_nodes, whole
@@ -27,23 +28,47 @@ def append_block(*, header: bytes, approvals: Sequence[SignedApproval], state: C
         ledger.chain.failures.BlockInvalid: the block does not extend the chain; nothing is stored.
         ledger.errors.TreeDamaged: somebody removed nodes of the stored tree.
     """
-    lock_chain()
-    _, parsed = advance(state, ChainRecord(header, approvals))
-    columns = index_columns(parsed, header)
-    block = Block.objects.create(**{**columns, "timestamp": parse_timestamp(parsed.timestamp)}, header=header)
-    _grow_tree(parsed.height, header)
-    for action in parsed.governance.actions:
-        GovernanceEntry.objects.create(height=parsed.height, **index_entry(action))
-        _index_keys(action, parsed.height)
+    (block,), _ = append_blocks(records=[ChainRecord(header, approvals)], state=state)
     return block
 
 
-def _grow_tree(size: int, header: bytes) -> None:
+def append_blocks(*, records: Sequence[ChainRecord], state: ChainState | None) -> tuple[list[Block], ChainState | None]:
+    """Append blocks that follow each other, in few statements; otherwise as `append_block`.
+
+    Returns:
+        The blocks, and the chain after them.
+
+    Raises:
+        ledger.chain.failures.BlockInvalid: one of them does not extend the chain; none is stored. Its field `height`
+            says which.
+        ledger.errors.TreeDamaged: somebody removed nodes of the stored tree.
+    """
+    lock_chain()
+    size = state.height + 1 if state else 0
+    blocks: list[Block] = []
+    entries: list[tuple[int, Action]] = []
+    for record in records:
+        try:
+            state, header = advance(state, record)
+        except BlockInvalid as error:
+            error.fields["height"] = size + len(blocks)
+            raise
+        columns = index_columns(header, record.header)
+        blocks.append(Block(**{**columns, "timestamp": parse_timestamp(header.timestamp)}, header=record.header))
+        entries += [(header.height, action) for action in header.governance.actions]
+    Block.objects.bulk_create(blocks)
+    _grow_tree(size, [record.header for record in records])
+    for height, action in entries:
+        GovernanceEntry.objects.create(height=height, **index_entry(action))
+        _index_keys(action, height)
+    return blocks, state
+
+
+def _grow_tree(size: int, headers: Sequence[bytes]) -> None:
     frontier = Frontier.from_nodes(size, selectors.tree_nodes(whole(size)))
+    nodes = [node for header in headers for node in frontier.append(header)]
     first = stored_nodes(size)
-    TreeNode.objects.bulk_create(
-        TreeNode(position=first + number, hash=node) for number, node in enumerate(frontier.append(header))
-    )
+    TreeNode.objects.bulk_create(TreeNode(position=first + number, hash=node) for number, node in enumerate(nodes))
 
 
 def _index_keys(action: Action, height: int) -> None:

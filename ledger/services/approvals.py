@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db import transaction
 
@@ -127,6 +127,35 @@ def countersign(*, proposal_id: int, clock: Clock) -> Proposal:
     return proposal
 
 
+def conclude(*, proposal: Proposal, block: Block, approved_by: Collection[str], clock: Clock) -> None:
+    """Mark an open proposal as sealed by `block`, which was appended, and tell the listeners.
+
+    Called inside the caller's transaction, which holds the chain.
+    """
+    sealed = Proposal.objects.filter(pk=proposal.pk, status=Proposal.Status.OPEN).update(
+        status=Proposal.Status.SEALED, ended_at=clock.now()
+    )
+    assert sealed == 1, "the chain is locked, so nobody else ended it"
+    proposal.refresh_from_db()
+    record_event(
+        kind="block.sealed",
+        actor=COORDINATOR,
+        subject=f"block {block.height}",
+        data={
+            "height": block.height,
+            "type": block.type,
+            "block_hash": block.block_hash,
+            "model_hash": block.model_hash,
+            "round_id": block.round_id,
+            "approved_by": sorted(approved_by),
+            "rule": proposal.rule,
+        },
+        clock=clock,
+    )
+    header = parse_header(bytes(block.header))
+    _notify(proposal, block, header.governance.actions)
+
+
 def _answered(proposal: Proposal, org_id: str, verdict: Approval.Verdict) -> bool:
     """Whether the organisation gave this answer already.
 
@@ -235,27 +264,7 @@ def _seal_if_met(proposal: Proposal, clock: Clock) -> None:
     header = parse_header(_header(proposal))
     state = selectors.chain_state(model_concerned(header.provenance, header.governance.actions))
     block = append_block(header=_header(proposal), approvals=approvals, state=state)
-    sealed = Proposal.objects.filter(pk=proposal.pk, status=Proposal.Status.OPEN).update(
-        status=Proposal.Status.SEALED, ended_at=clock.now()
-    )
-    assert sealed == 1, "the chain is locked, so nobody else ended it"
-    proposal.refresh_from_db()
-    record_event(
-        kind="block.sealed",
-        actor=COORDINATOR,
-        subject=f"block {block.height}",
-        data={
-            "height": block.height,
-            "type": block.type,
-            "block_hash": block.block_hash,
-            "model_hash": block.model_hash,
-            "round_id": block.round_id,
-            "approved_by": sorted(signers - {COORDINATOR}),
-            "rule": proposal.rule,
-        },
-        clock=clock,
-    )
-    _notify(proposal, block, header.governance.actions)
+    conclude(proposal=proposal, block=block, approved_by=signers - {COORDINATOR}, clock=clock)
     open_next(clock=clock)
 
 

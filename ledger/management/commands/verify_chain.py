@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flxdr.core.clock import SystemClock
 from ledger.chain import export
 from ledger.chain.verify import Report, verify_chain
+from ledger.management.arguments import hash_argument
 from ledger.services.recomputation import RecomputationReport, recompute_releases
 from ledger.services.verification import newest_height, verify_ledger
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--genesis", type=_hash, metavar="HASH", help="the genesis hash that you expect")
+        parser.add_argument("--genesis", type=hash_argument, metavar="HASH", help="the genesis hash that you expect")
         parser.add_argument(
             "--from",
             dest="signatures_from",
@@ -141,12 +142,6 @@ def _progress(what: str, *, enabled: bool) -> Iterator[Callable[[int], None] | N
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("blocks", total=newest_height() + 1)
         yield lambda height: bar.update(task, completed=height + 1)
-
-
-def _hash(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise ArgumentTypeError(f"{text!r} is no hash; expected 64 lower-case hex digits")
-    return text
 
 
 def _height(text: str) -> int:
