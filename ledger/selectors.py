@@ -22,6 +22,7 @@ from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing, TreeDamag
 from ledger.models import Approval, Block, GovernanceEntry, LateApproval, Proposal, SignerKey, TreeNode
 
 RECORDS_PER_QUERY = 500
+NODES_PER_QUERY = 2000
 _COLUMNS = (
     "height",
     "type",
@@ -138,6 +139,24 @@ def stored_tree(first: int, last: int) -> list[bytes]:
     """The nodes from position `first` to `last`, in order."""
     rows = TreeNode.objects.filter(position__gte=first, position__lte=last).order_by("position")
     return [bytes(hash_) for hash_ in rows.values_list("hash", flat=True)]
+
+
+def newest_tree_position() -> int:
+    """Position of the newest stored node; -1 of none."""
+    newest = TreeNode.objects.aggregate(newest=Max("position"))["newest"]
+    return -1 if newest is None else int(newest)
+
+
+def tree_rows(last: int) -> Iterator[tuple[int, bytes]]:
+    """Position and hash of the stored nodes up to position `last`, in order, in constant memory."""
+    after = -1
+    while batch := list(
+        TreeNode.objects.filter(position__gt=after, position__lte=last)
+        .order_by("position")
+        .values_list("position", "hash")[:NODES_PER_QUERY]
+    ):
+        yield from ((position, bytes(hash_)) for position, hash_ in batch)
+        after = batch[-1][0]
 
 
 def lineage(model_hash: str, limit: int, offset: int) -> tuple[list[Block], int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from federation.agent.client import Coordinator
 from federation.agent.errors import ChainContradiction, CheckFailed
 from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
 from flxdr.core.errors import Malformed
+from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.block import block_hash, parse_header
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
@@ -56,8 +57,13 @@ def follow(agent: Agent, *, head: object = None) -> ChainState:
     return state
 
 
-def verify_all(agent: Agent, progress: Callable[[int, int], None]) -> Report:
+def verify_all(
+    agent: Agent, progress: Callable[[int, int], None], *, checkpoints: Sequence[HeldCheckpoint] = ()
+) -> Report:
     """Download and verify the whole chain from its genesis, streaming; the remembered head must be part of it.
+
+    Args:
+        checkpoints: further ones that it must agree with.
 
     Raises:
         ChainContradiction: the coordinator's chain has another genesis.
@@ -68,6 +74,7 @@ def verify_all(agent: Agent, progress: Callable[[int, int], None]) -> Report:
         _all_records(agent.coordinator, height),
         genesis=agent.chain_id,
         anchor=Anchor(remembered.height, remembered.block_hash) if remembered else None,
+        tree=TreeWatch(checkpoints),
         tip=height,
         now=agent.clock.now(),
         progress=lambda done: progress(done + 1, height + 1),

@@ -9,17 +9,21 @@ from flxdr.core.errors import Invalid
 
 
 class BlockInvalid(Invalid):
-    """A block that does not extend the chain. `check` is the code of the check that refused it."""
+    """A block that does not extend the chain. `check` is the code of the check that refused it.
+
+    `height` is given where what was refused is not at the block at hand.
+    """
 
     code = "block_invalid"
     title = "Invalid block"
 
-    def __init__(self, check: str, field: str, *, expected: object, actual: object) -> None:
+    def __init__(self, check: str, field: str, *, expected: object, actual: object, height: int | None = None) -> None:
         super().__init__(
             f"{check}: {field} is {actual}", expected=str(expected), check=check, field=field, actual=str(actual)
         )
         self.check = check
         self.field = field
+        self.height = height
         self.expected_value = str(expected)
         self.actual_value = str(actual)
 
@@ -36,7 +40,9 @@ class FirstBad:
 
     @classmethod
     def at(cls, height: int, error: BlockInvalid) -> FirstBad:
-        return cls(height, error.check, error.field, error.expected_value, error.actual_value)
+        """The failure of the block at `height`, unless the error names another one."""
+        at = height if error.height is None else error.height
+        return cls(at, error.check, error.field, error.expected_value, error.actual_value)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

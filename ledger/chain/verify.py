@@ -13,7 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from flxdr.core.errors import Malformed
+from ledger.chain.anchoring import TreeWatch
 from ledger.chain.block import Header
+from ledger.chain.checkpoint import Checkpoint
 from ledger.chain.checks import advance
 from ledger.chain.entries import Revoke
 from ledger.chain.failures import BlockInvalid, FirstBad, require
@@ -37,8 +39,9 @@ class Report:
     """What a verification found.
 
     `blocks_verified` counts the blocks that passed in this run, from `covers["from"]` on. `unanchored` counts the good
-    blocks above the newest one that the caller remembers: nothing but the approvals protects those from a rewrite by
-    their own signers. `suspect_range` is from the first block that may be altered to the tip, where the tip is known.
+    blocks above the newest one that the caller remembers or holds a checkpoint of: nothing but the approvals protects
+    those from a rewrite by their own signers. `last_good_checkpoint` is the newest held one that the chain agrees with.
+    `suspect_range` is from the first block that may be altered to the tip, where the tip is known.
     """
 
     chain_valid: bool
@@ -106,6 +109,7 @@ def verify_chain(
     state: ChainState | None = None,
     genesis: str | None = None,
     anchor: Anchor | None = None,
+    tree: TreeWatch | None = None,
     signatures_from: int = 0,
     tip: int | None = None,
     now: datetime | None = None,
@@ -117,6 +121,7 @@ def verify_chain(
         state: what an earlier run returned; its head counts as remembered.
         genesis: pinned genesis hash.
         anchor: a remembered block of a chain that is verified from its start.
+        tree: a fresh one, of held checkpoints and stored nodes, for a chain that is verified from its start.
         signatures_from: below this height the public-key operations are skipped; the report warns.
         tip: height of the last record, where known; names the end of the suspect range.
         now: refuses blocks more than five minutes from the future.
@@ -131,17 +136,23 @@ def verify_chain(
         _check_pin(state, genesis)
         for record in records:
             height = state.height + 1 if state else 0
-            state, header = advance(state, record, genesis=genesis, check_signatures=height >= signatures_from, now=now)
-            _check_anchor(state, anchor)
+            after, header = advance(state, record, genesis=genesis, check_signatures=height >= signatures_from, now=now)
+            _check_anchor(after, anchor)
+            if tree is not None:
+                tree.add(record.header, after)
+            state = after
             tally.add(header)
             if progress is not None:
                 progress(height)
         _check_end(state, anchor)
+        if tree is not None:
+            tree.end()
     except Malformed as error:
         unreadable = BlockInvalid("record_malformed", "$", expected=error.expected or "a block", actual=error.detail)
         bad = FirstBad.at(state.height + 1 if state else 0, unreadable)
     except BlockInvalid as error:
         bad = FirstBad.at(state.height + 1 if state else 0, error)
+    held = tree.last_good if tree else None
     seconds = time.perf_counter() - started
     good = (state.height + 1 if state else 0) - first
     warnings = tally.warnings()
@@ -152,9 +163,9 @@ def verify_chain(
         blocks_verified=good,
         last_block_hash=state.block_hash if state else None,
         first_bad=bad,
-        suspect_range=_suspect_range(bad, tip),
-        last_good_checkpoint=None,
-        unanchored=max(0, state.height - remembered) if state else 0,
+        suspect_range=_suspect_range(bad, tip, held),
+        last_good_checkpoint=held.as_json() if held else None,
+        unanchored=max(0, state.height - max(remembered, held.size - 1 if held else -1)) if state else 0,
         warnings=tuple(warnings),
         covers={"from": first, "to": state.height if state else None, "signatures_from": max(first, signatures_from)},
         stats={"seconds": round(seconds, 6), "blocks_per_s": round(good / seconds, 1) if seconds > 0 else 0.0},
@@ -197,8 +208,10 @@ def _check_end(state: ChainState | None, anchor: Anchor | None) -> None:
         )
 
 
-def _suspect_range(bad: FirstBad | None, tip: int | None) -> tuple[int, int | None] | None:
+def _suspect_range(bad: FirstBad | None, tip: int | None, held: Checkpoint | None) -> tuple[int, int | None] | None:
     if bad is None:
         return None
     start = bad.height - 1 if bad.code in _LINK_CHECKS and bad.height > 0 else bad.height
+    if bad.code == "checkpoint_root_mismatch":  # any block that the last good checkpoint does not cover
+        start = held.size if held else 0
     return (start, max(tip, bad.height) if tip is not None else None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from django.db.models import Max
 
 from flxdr.core.clock import Clock
 from ledger import selectors
+from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.entries import COORDINATOR
 from ledger.chain.failures import FirstBad
 from ledger.chain.membership import KeySet
+from ledger.chain.tree import stored_nodes
 from ledger.chain.verify import Report, verify_chain
 from ledger.models import Block, SignerKey
 from ledger.services.entry_index import EntryIndex
@@ -21,23 +23,28 @@ def verify_ledger(
     *,
     clock: Clock,
     genesis: str | None = None,
+    checkpoints: Sequence[HeldCheckpoint] = (),
     signatures_from: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Verify every stored block in one pass, then that the key index says what the chain says.
+    """Verify every stored block and node of the tree in one pass, then that the key index says what the chain says.
 
-    Reads only what was there when it started. Nobody outside holds a block of it, so all of them count as unanchored.
+    Reads only what was there when it started. Blocks above the newest of `checkpoints` count as unanchored.
 
     Args:
         genesis: pinned genesis hash.
+        checkpoints: what somebody outside holds.
         signatures_from: below this height the public-key operations are skipped.
         progress: called with the height after each good block.
     """
+    # Before the tip: nodes are stored with their blocks, so none of those read is of a block that comes later.
+    newest_node = selectors.newest_tree_position()
     tip = newest_height()
     entries = EntryIndex(0, tip)
     outcome = verify_chain(
         entries.watched(selectors.chain_records(0, tip)),
         genesis=genesis,
+        tree=TreeWatch(checkpoints, stored=selectors.tree_rows(max(newest_node, stored_nodes(tip + 1) - 1))),
         signatures_from=signatures_from,
         tip=tip,
         now=clock.now(),

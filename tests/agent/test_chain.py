@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.record import ChainRecord
 from tests.agent.conftest import Bench
 from tests.agent.fake_coordinator import FakeCoordinator
+from tests.ledger.checkpoints import checkpoint_file
 
 
 def fresh() -> PrivateKey:
@@ -162,3 +164,24 @@ def test_pages_are_followed_to_the_head(bench: Bench, monkeypatch: pytest.Monkey
         bench.coordinator.admit(f"org-{number}", fresh())
     assert chain.follow(bench.open()) == bench.coordinator.state
     assert bench.cli_json("verify")["blocks_verified"] == 6
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_verify_compares_with_a_held_checkpoint(bench: Bench, tmp_path: Path, size: int) -> None:
+    coordinator, file = bench.coordinator, tmp_path / "checkpoint.json"
+    file.write_bytes(checkpoint_file(coordinator.records, size, coordinator=coordinator.key))
+    report = bench.cli_json("verify", "--checkpoint", str(file))
+    assert (report["unanchored"], report["last_good_checkpoint"]["size"]) == (3 - size, size)
+
+
+def test_verify_shows_a_rewrite_to_who_holds_a_checkpoint(bench: Bench, tmp_path: Path) -> None:
+    coordinator, file = bench.coordinator, tmp_path / "checkpoint.json"
+    file.write_bytes(checkpoint_file(coordinator.records, 3, coordinator=coordinator.key))
+    del coordinator.records[-1]
+    del coordinator.peers["org-b"]
+    for name in ("org-x", "org-y"):
+        coordinator.admit(name, fresh())
+    assert bench.cli_json("verify")["chain_valid"]
+    report = bench.cli_json("verify", "--checkpoint", str(file), exit_code=1)
+    assert report["first_bad"]["code"] == "checkpoint_root_mismatch"
+    assert report["first_bad"]["height"] == 2

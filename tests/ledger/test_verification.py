@@ -13,7 +13,10 @@ from django.db import connection
 from ledger import selectors
 from ledger.chain.block import block_hash
 from ledger.chain.entries import COORDINATOR
+from ledger.chain.tree import stored_nodes
+from ledger.services import checkpoints
 from ledger.services.verification import verify_ledger
+from tests.api.callers import operator
 from tests.ledger.chains import edited, hash_of, key_of
 from tests.ledger.members import Consortium, tamper
 
@@ -238,3 +241,94 @@ def test_an_export_holds_no_submissions_to_recompute_from(sealed: Consortium, tm
         call_command("verify_chain", export=tmp_path / "chain.jsonl", recompute=True)
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("verify_chain", export=tmp_path / "none.jsonl")
+
+
+def _keep(folder: Path) -> Path:
+    """The checkpoint that a client keeps as it was answered."""
+    file = folder / "checkpoint.json"
+    file.write_bytes(operator().get("blockchain/checkpoint", HTTP_ACCEPT="application/json").content)
+    return file
+
+
+def _truncate(size: int) -> None:
+    """The newest blocks removed with all that was stored for them."""
+    for height in range(size, selectors.head().height + 1):
+        _execute("DELETE FROM approvals WHERE block_hash = %s", selectors.block_at(height).block_hash)
+    _execute("DELETE FROM blocks WHERE height >= %s", size)
+    _execute("DELETE FROM tree_nodes WHERE position >= %s", stored_nodes(size))
+
+
+def test_a_held_checkpoint_anchors_the_blocks_that_it_covers(
+    sealed: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _keep(tmp_path)
+    sealed.release(4, MEMBERS)
+    call_command("verify_chain", "--checkpoint", str(file))
+    out = capsys.readouterr().out
+    assert "agrees with the checkpoint of 7 block(s)" in out
+    assert "1 block(s) unanchored" in out
+    note, key = tmp_path / "note", checkpoints.verifier_key_of_log()
+    note.write_bytes(checkpoints.checkpoint(size=5).encode())
+    call_command("verify_chain", "--json", "--checkpoint", str(note), "--checkpoint", str(file), "--log-key", key)
+    report = json.loads(capsys.readouterr().out)
+    assert report["last_good_checkpoint"] == checkpoints.checkpoint(size=7).checkpoint.as_json()
+    assert report["unanchored"] == 1
+
+
+def test_a_truncation_that_leaves_no_trace_shows_in_a_held_checkpoint(
+    sealed: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _keep(tmp_path)
+    tamper("SELECT 1")
+    _unlock_tree()
+    _truncate(5)
+    assert verify_ledger(clock=sealed.clock).chain_valid
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_chain", "--json", "--checkpoint", str(file))
+    assert ended.value.code == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["first_bad"]["height"], report["first_bad"]["code"]) == (5, "checkpoint_beyond_chain")
+
+
+def test_an_export_is_compared_with_a_held_checkpoint(
+    sealed: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held, file = _keep(tmp_path), tmp_path / "chain.jsonl"
+    call_command("export_chain", str(file))
+    call_command("verify_chain", "--json", "--export", str(file), "--checkpoint", str(held))
+    assert json.loads(capsys.readouterr().out)["unanchored"] == 0
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-2]))
+    with pytest.raises(SystemExit):
+        call_command("verify_chain", "--json", "--export", str(file), "--checkpoint", str(held))
+    assert json.loads(capsys.readouterr().out)["first_bad"]["code"] == "checkpoint_beyond_chain"
+
+
+@pytest.mark.parametrize("content", [None, b"no checkpoint", b"{}"])
+def test_a_checkpoint_that_cannot_be_read_is_a_mistake_of_the_caller(
+    sealed: Consortium, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "checkpoint"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CommandError) as refused:
+        call_command("verify_chain", "--checkpoint", str(file))
+    assert refused.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("statement", "height"),
+    [
+        ("UPDATE tree_nodes SET hash = %s WHERE position = 4", 3),
+        ("DELETE FROM tree_nodes WHERE position = 4 AND hash <> %s", 3),
+        ("INSERT INTO tree_nodes (position, hash) VALUES (11, %s)", 7),
+    ],
+    ids=["changed", "removed", "beyond the tip"],
+)
+def test_a_damaged_tree(sealed: Consortium, statement: str, height: int) -> None:
+    _unlock_tree()
+    _execute(statement, bytes(32))
+    assert _first_bad(sealed)[:2] == (height, "tree_mismatch")
+
+
+def _unlock_tree() -> None:
+    _execute("DROP TRIGGER tree_nodes_append_only" + (" ON tree_nodes" if connection.vendor == "postgresql" else ""))

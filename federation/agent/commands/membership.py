@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +16,9 @@ from federation.agent.errors import Refused, Unreachable, UsageInvalid
 from federation.agent.output import Output
 from federation.agent.session import Agent
 from flxdr.core.clock import SystemClock
-from flxdr.core.errors import FlxdrError
+from flxdr.core.errors import FlxdrError, Malformed
 from ledger.chain import export
+from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.verify import Report, verify_chain
 
 
@@ -63,6 +64,13 @@ def verify(
     genesis: Annotated[
         str | None, typer.Option("--genesis", help="Genesis hash that the file must start from.")
     ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="A checkpoint that the chain must agree with; may be given several times."),
+    ] = None,
+    log_key: Annotated[
+        str | None, typer.Option("--log-key", help="The log's verifier key, for a checkpoint that is a note alone.")
+    ] = None,
     home: Home = DEFAULT_HOME,
     machine: Json = False,
 ) -> None:
@@ -73,22 +81,39 @@ def verify(
     """
     if file is not None:
         with reporting(machine) as output:
-            _verify_file(output, file, genesis)
+            _verify_file(output, file, genesis, _held(checkpoint, log_key))
         return
     if genesis is not None:
         raise typer.BadParameter("the live chain is verified from the genesis that was pinned at enrolment")
     with opened(context, home, machine) as agent:
+        held = _held(checkpoint, log_key)
         with agent.output.progress("Verifying blocks") as advance:
-            report = chain.verify_all(agent, advance)
+            report = chain.verify_all(agent, advance, checkpoints=held)
         agent.output.result(report.as_json(), *_verdict(report))
         if not report.chain_valid:
             raise typer.Exit(1)
 
 
-def _verify_file(output: Output, file: Path, genesis: str | None) -> None:
+def _held(files: Sequence[Path] | None, log_key: str | None) -> list[HeldCheckpoint]:
+    held = []
+    for file in files or ():
+        try:
+            held.append(HeldCheckpoint.read(file.read_bytes(), log_key))
+        except OSError as error:
+            raise UsageInvalid(
+                f"{file} cannot be read: {error.strerror}", action="Name a checkpoint's file."
+            ) from error
+        except Malformed as error:
+            raise UsageInvalid(f"{file}: {error.detail}", expected=error.expected, action=error.action) from error
+    return held
+
+
+def _verify_file(output: Output, file: Path, genesis: str | None, held: Sequence[HeldCheckpoint]) -> None:
     try:
         with file.open("rb") as stream:
-            report = verify_chain(export.records(stream), genesis=genesis, now=SystemClock().now()).report
+            report = verify_chain(
+                export.records(stream), genesis=genesis, tree=TreeWatch(held), now=SystemClock().now()
+            ).report
     except OSError as error:
         raise UsageInvalid(
             f"{file} cannot be read: {error.strerror}", action="Name a file of `export_chain`."
@@ -108,7 +133,8 @@ def _verdict(report: Report) -> list[str]:
     return [
         *lines,
         f"Chain valid: {report.blocks_verified} blocks, last {report.last_block_hash}",
-        f"Blocks above the newest one that was remembered: {report.unanchored}",
+        *([f"Agrees with the checkpoint of {held['size']} blocks"] if (held := report.last_good_checkpoint) else []),
+        f"Blocks above the newest one that was remembered or held: {report.unanchored}",
     ]
 
 

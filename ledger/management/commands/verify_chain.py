@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flxdr.core.clock import SystemClock
+from flxdr.core.errors import Malformed
 from ledger.chain import export
+from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.verify import Report, verify_chain
 from ledger.management.arguments import hash_argument
 from ledger.services.recomputation import RecomputationReport, recompute_releases
@@ -25,8 +27,8 @@ from ledger.services.verification import newest_height, verify_ledger
 
 class Command(BaseCommand):
     help = (
-        "Verify the ledger: canonical bytes, columns, hash links, certificates, quorums, signatures, lineage, keys. "
-        "Exit code 1 if a block is bad (the answer names its height, the check, the field and both values), "
+        "Verify the ledger: canonical bytes, columns, hash links, certificates, quorums, signatures, lineage, keys, "
+        "tree. Exit code 1 if a block is bad (the answer names its height, the check, the field and both values), "
         "2 if the ledger cannot be read."
     )
 
@@ -47,6 +49,20 @@ class Command(BaseCommand):
             help="verify a file that `export_chain` wrote, instead of this database",
         )
         parser.add_argument(
+            "--checkpoint",
+            dest="checkpoints",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="a checkpoint that you hold: the note, or its JSON form; may be given several times",
+        )
+        parser.add_argument(
+            "--log-key",
+            metavar="VKEY",
+            help="the log's verifier key; without it the chain has to vouch for the one that a checkpoint's JSON names",
+        )
+        parser.add_argument(
             "--recompute",
             action="store_true",
             help="also recompute every release from its round's stored submissions and compare the model's hash",
@@ -58,12 +74,15 @@ class Command(BaseCommand):
             raise CommandError("--recompute needs the submissions of this database; an export holds none", returncode=2)
         recomputation: RecomputationReport | None = None
         try:
-            report = _verify(options) if options["export"] is None else _verify_export(options)
+            held = [HeldCheckpoint.read(path.read_bytes(), options["log_key"]) for path in options["checkpoints"]]
+            report = _verify(options, held) if options["export"] is None else _verify_export(options, held)
             if options["recompute"] and report.chain_valid:
                 with _progress("recomputing", enabled=not options["json"]) as advance:
                     recomputation = recompute_releases(last=report.blocks_verified - 1, progress=advance)
         except OSError as error:
             raise CommandError(f"the file cannot be read: {error}", returncode=2) from error
+        except Malformed as error:
+            raise CommandError(f"the checkpoint cannot be read: {error}", returncode=2) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
                 f"the ledger cannot be read: {error}. Run `manage.py migrate` if this database is new.", returncode=2
@@ -95,7 +114,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"  suspect   heights {first} to {last}; {report.blocks_verified} block(s) before are good"
             )
-        self.stdout.write(f"{report.unanchored} block(s) unanchored: nobody outside holds them")
+        if report.last_good_checkpoint is not None:
+            self.stdout.write(f"agrees with the checkpoint of {report.last_good_checkpoint['size']} block(s)")
+        self.stdout.write(f"{report.unanchored} block(s) unanchored: no checkpoint that was given covers them")
         self.stdout.write(speed)
 
     def _tell_recomputation(self, found: RecomputationReport) -> None:
@@ -112,21 +133,23 @@ class Command(BaseCommand):
             self.stdout.write(f"  height {each.height}: {each.field}")
 
 
-def _verify(options: Mapping[str, Any]) -> Report:
+def _verify(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -> Report:
     with _progress("verifying", enabled=not options["json"]) as advance:
         return verify_ledger(
             clock=SystemClock(),
             genesis=options["genesis"],
+            checkpoints=held,
             signatures_from=options["signatures_from"],
             progress=advance,
         )
 
 
-def _verify_export(options: Mapping[str, Any]) -> Report:
+def _verify_export(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -> Report:
     with options["export"].open("rb") as file:
         return verify_chain(
             export.records(file),
             genesis=options["genesis"],
+            tree=TreeWatch(held),
             signatures_from=options["signatures_from"],
             now=SystemClock().now(),
         ).report
