@@ -207,6 +207,13 @@ class Env:
     approval_timeout: int = variable(
         "FL_APPROVAL_TIMEOUT", integer(1, 30 * 86400), "300", "seconds until a proposal lapses", group=LEDGER
     )
+    verify_interval: int = variable(
+        "FL_VERIFY_INTERVAL",
+        integer(60, 30 * 86400),
+        "3600",
+        "seconds between two verifications of the whole chain in the background",
+        group=LEDGER,
+    )
 
     federation_timeout: int = variable(
         "FL_FEDERATION_TIMEOUT",

@@ -252,3 +252,56 @@ class Proposal(models.Model):
 
     def __str__(self) -> str:
         return f"proposal {self.pk} ({self.type}, {self.status})"
+
+
+class VerificationPass(models.Model):
+    """A full pass over the chain: the one that is due, and the outcome of the last one that ended.
+
+    `memory` is the chain after the last good block of a pass that succeeded, or of a later one that continued it: the
+    next needs to verify only the blocks above. It proves nothing to others: who can write here can write anything.
+    """
+
+    class Status(models.TextChoices):
+        DUE = "due"
+        ENDED = "ended"
+
+    class Source(models.TextChoices):
+        BEAT = "beat"
+        REQUEST = "request"
+        COMMAND = "command"
+
+    status = models.CharField(max_length=8, choices=Status, unique=True)
+    source = models.CharField(max_length=8, choices=Source)
+    actor = models.CharField(max_length=200)
+    token = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    blocks_done = models.PositiveBigIntegerField(default=0, help_text="of a running pass")
+    began_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    tip = models.BigIntegerField(null=True, help_text="height of the newest block when the pass began; -1: no block")
+    tip_hash = models.CharField(max_length=64, blank=True)
+    valid = models.BooleanField(null=True)
+    report = models.JSONField(null=True)
+    memory = models.JSONField(null=True)
+    verified_to = models.BigIntegerField(null=True, help_text="height of the last good block, later passes included")
+
+    class Meta:
+        db_table = "verification_passes"
+        constraints = (
+            models.CheckConstraint(
+                name="ended_pass_has_an_outcome",
+                condition=Q(status="due")
+                | Q(
+                    status="ended",
+                    began_at__isnull=False,
+                    ended_at__isnull=False,
+                    tip__isnull=False,
+                    valid__isnull=False,
+                    report__isnull=False,
+                    verified_to__isnull=False,
+                ),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"full pass of the {self.source} by {self.actor}, {self.status}"

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from flxdr.core.clock import SystemClock, format_timestamp
+from flxdr.core.clock import SystemClock
 from flxdr.platform.api.parameters import LARGEST_OFFSET, LimitOffset, strict_query, truth, whole_number
 from flxdr.platform.api.schema import LIMIT_OFFSET
 from flxdr.platform.auth.permissions import IsOperatorOrOrganization
@@ -16,11 +16,9 @@ from flxdr.platform.auth.principal import caller
 from ledger import documents, selectors
 from ledger.api import examples, serializers
 from ledger.services.recomputation import recompute_releases
-from ledger.services.shared_verification import shared
 from ledger.services.verification import newest_height
+from ledger.services.verified import WHOLE_UP_TO, verify_stored
 
-# A request checks the signatures of so many blocks at most; `verify_chain` and an export check all of them.
-SIGNATURES_PER_REQUEST = 10_000
 RECORDS_PER_EXPORT = 500
 RECOMPUTED_PER_REQUEST = 20
 
@@ -66,26 +64,40 @@ class BlockViewSet(ViewSet):
                 bool,
                 description=f"operators only: also recompute the releases among the newest {RECOMPUTED_PER_REQUEST} "
                 "blocks from their submissions; `verify_chain --recompute` does all of them",
-            )
+            ),
+            OpenApiParameter(
+                "full",
+                bool,
+                description="operators only: a full pass now, or in the background if there are more than "
+                f"{WHOLE_UP_TO} blocks",
+            ),
         ],
         responses=serializers.VerificationSerializer,
         examples=examples.VERIFIED,
     )
     def verify(self, request: Request) -> Response:
-        """A pass over every stored block; `covers` says from which height signatures were checked.
+        """Whether the stored chain is valid, and if not, which block is the first bad one and why.
 
-        On a long chain a pass takes seconds; its report is then given again for a while, unless a block was added.
-        `verification_timestamp` is the time at which the pass began.
+        A chain of up to 10,000 blocks is verified whole, now or (where that takes long) a moment ago. On a longer one
+        the last full pass is continued: the blocks from `verified_from` on are verified now, those below it stand as
+        earlier passes found them, up to height `full_pass_to` the full pass at `full_pass_at`. So damage below
+        `verified_from` shows at the next full pass; one is made every `FL_VERIFY_INTERVAL` seconds, and for `full=true`
+        (`full_pass`: `requested`, `running`, or `ended` if none is due). `chain_valid` is null as long as no full pass
+        has ended, and stays false after one that failed until another one succeeds.
 
         An invalid chain is a 200 as well: `first_bad` names the height, the check, the field and both values. What the
         coordinator says of its own chain proves nothing to others: `flxdr-agent verify` checks an export itself.
         """
-        recompute = truth(strict_query(request, {"recompute"}), "recompute")
-        if recompute and not caller(request).is_operator:
+        query = strict_query(request, {"recompute", "full"})
+        recompute, full = truth(query, "recompute"), truth(query, "full")
+        principal = caller(request)
+        if recompute and not principal.is_operator:
             raise PermissionDenied("only an operator may have releases recomputed")
-        verified = shared.verify(clock=SystemClock(), signatures=SIGNATURES_PER_REQUEST)
-        answer = verified.report.as_json() | {"verification_timestamp": format_timestamp(verified.began_at)}
-        if recompute and verified.report.chain_valid:
+        if full and not principal.is_operator:
+            raise PermissionDenied("only an operator may ask for a full pass")
+        verified = verify_stored(clock=SystemClock(), actor=str(principal), full=full)
+        answer = verified.as_json()
+        if recompute and verified.chain_valid:
             tip = newest_height()
             first = max(0, tip + 1 - RECOMPUTED_PER_REQUEST)
             found = recompute_releases(first=first, last=tip)

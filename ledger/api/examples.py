@@ -88,6 +88,10 @@ VERIFIED = _answer(
         "unanchored": 6,
         "warnings": [],
         "covers": {"from": 0, "to": 5, "signatures_from": 0},
+        "verified_from": 0,
+        "full_pass": "ended",
+        "full_pass_at": "2026-01-15T10:46:00.000000Z",
+        "full_pass_to": 5,
         "stats": {"seconds": 0.004, "blocks_per_s": 1500.0},
     },
 )

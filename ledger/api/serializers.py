@@ -134,7 +134,7 @@ class RecomputationSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class VerificationSerializer(serializers.Serializer[dict[str, Any]]):
-    chain_valid = serializers.BooleanField()
+    chain_valid = serializers.BooleanField(allow_null=True, help_text="null: no full pass has ended yet")
     blocks_verified = serializers.IntegerField()
     last_block_hash = serializers.CharField(allow_null=True)
     verification_timestamp = serializers.CharField()
@@ -144,6 +144,12 @@ class VerificationSerializer(serializers.Serializer[dict[str, Any]]):
     unanchored = serializers.IntegerField()
     warnings = serializers.ListField(child=serializers.CharField())
     covers = CoversSerializer()
+    verified_from = serializers.IntegerField(
+        help_text="the blocks below this height stand as earlier passes found them"
+    )
+    full_pass = serializers.ChoiceField(choices=["ended", "requested", "running"])
+    full_pass_at = serializers.CharField(allow_null=True, help_text="when the last full pass began")
+    full_pass_to = serializers.IntegerField(allow_null=True, help_text="height of the last block that it found good")
     stats = StatsSerializer()
     recomputation = RecomputationSerializer(required=False, help_text="only where `recompute=true` was asked for")
 

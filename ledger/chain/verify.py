@@ -14,13 +14,12 @@ from typing import Any
 
 from flxdr.core.errors import Malformed
 from ledger.chain.anchoring import TreeWatch
-from ledger.chain.block import Header
 from ledger.chain.checkpoint import Checkpoint
 from ledger.chain.checks import advance
-from ledger.chain.entries import Revoke
 from ledger.chain.failures import BlockInvalid, FirstBad, require
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
+from ledger.chain.tally import Tally
 
 # A broken link may as well come from the block before, so that one is suspect too.
 _LINK_CHECKS = frozenset({"prev_hash_mismatch", "prev_cert_mismatch", "height_mismatch"})
@@ -61,52 +60,18 @@ class Report:
 
 @dataclass(frozen=True)
 class Verification:
-    """A report, and the state after the last good block (None if there is none) from which a later run continues."""
+    """A report, and what a later run continues from: the state after the last good block (None if there is none)."""
 
     report: Report
     state: ChainState | None
-
-
-class _Tally:
-    """What the warnings are about, counted on the way."""
-
-    def __init__(self) -> None:
-        self.unvouched: dict[str, list[int]] = {}
-        self.doubts: list[str] = []
-
-    def add(self, header: Header) -> None:
-        height, rule = header.height, header.governance.rule
-        for action in header.governance.actions:
-            if isinstance(action, Revoke) and action.compromised_since is not None:
-                self.doubts.append(
-                    f"key {action.key_id[:16]} of {action.org_id} counts as compromised since height "
-                    f"{action.compromised_since}: its approvals up to height {height - 1} are in doubt"
-                )
-        if rule in ("coordinator-only", "operator"):
-            entry = self.unvouched.setdefault(rule, [0, height, height])
-            entry[0] += 1
-            entry[2] = height
-
-    def warnings(self) -> list[str]:
-        why = {
-            "coordinator-only": "sealed by the coordinator alone, before the federation had enough members",
-            "operator": "sealed by the coordinator alone, as the policy in genesis says",
-        }
-        unvouched = [
-            f"{count} block(s) {_heights(first, last)} {why[rule]}: no organisation vouches for them"
-            for rule, (count, first, last) in self.unvouched.items()
-        ]
-        return unvouched + self.doubts
-
-
-def _heights(first: int, last: int) -> str:
-    return f"at height {first}" if first == last else f"between heights {first} and {last}"
+    tally: Tally
 
 
 def verify_chain(
     records: Iterable[ChainRecord],
     *,
     state: ChainState | None = None,
+    tally: Tally | None = None,
     genesis: str | None = None,
     anchor: Anchor | None = None,
     tree: TreeWatch | None = None,
@@ -119,6 +84,7 @@ def verify_chain(
 
     Args:
         state: what an earlier run returned; its head counts as remembered.
+        tally: what that run returned, where the warnings are to be about the whole chain.
         genesis: pinned genesis hash.
         anchor: a remembered block of a chain that is verified from its start.
         tree: a fresh one, of held checkpoints and stored nodes, for a chain that is verified from its start.
@@ -130,7 +96,7 @@ def verify_chain(
     started = time.perf_counter()
     first = state.height + 1 if state else 0
     remembered = state.height if state else anchor.height if anchor else -1
-    tally = _Tally()
+    tally = Tally.from_json(tally.as_json()) if tally else Tally()
     bad: FirstBad | None = None
     try:
         _check_pin(state, genesis)
@@ -170,7 +136,7 @@ def verify_chain(
         covers={"from": first, "to": state.height if state else None, "signatures_from": max(first, signatures_from)},
         stats={"seconds": round(seconds, 6), "blocks_per_s": round(good / seconds, 1) if seconds > 0 else 0.0},
     )
-    return Verification(report, state)
+    return Verification(report, state, tally)
 
 
 def _check_pin(state: ChainState | None, genesis: str | None) -> None:

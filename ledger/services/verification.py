@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db.models import Max
 
 from flxdr.core.clock import Clock
+from flxdr.core.errors import Malformed
 from ledger import selectors
 from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.entries import COORDINATOR
 from ledger.chain.failures import FirstBad
 from ledger.chain.membership import KeySet
+from ledger.chain.state import ChainState
+from ledger.chain.tally import Tally
 from ledger.chain.tree import stored_nodes
-from ledger.chain.verify import Report, verify_chain
+from ledger.chain.verify import Report, Verification, verify_chain
 from ledger.models import Block, SignerKey
 from ledger.services.entry_index import EntryIndex
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a later pass over the same chain continues from."""
+
+    state: ChainState
+    tally: Tally
+
+    @classmethod
+    def of(cls, outcome: Verification) -> Memory | None:
+        """After the last good block of a pass; None if it found none."""
+        return None if outcome.state is None else cls(outcome.state, outcome.tally)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"state": self.state.as_json(), "tally": self.tally.as_json()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Memory:
+        """Read what `as_json` wrote.
+
+        Raises:
+            Malformed: another version of this software wrote it.
+        """
+        try:
+            return cls(ChainState.from_json(document["state"]), Tally.from_json(document["tally"]))
+        except (KeyError, TypeError) as error:
+            raise Malformed(f"the document is no memory of a pass: {error!r}", action="Make a full pass.") from error
 
 
 def verify_ledger(
@@ -27,7 +59,7 @@ def verify_ledger(
     signatures_from: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Verify every stored block and node of the tree in one pass, then that the key index says what the chain says.
+    """Verify every stored block and node of the tree in one pass, then that the indexes say what the chain says.
 
     Reads only what was there when it started. Blocks above the newest of `checkpoints` count as unanchored.
 
@@ -37,26 +69,57 @@ def verify_ledger(
         signatures_from: below this height the public-key operations are skipped.
         progress: called with the height after each good block.
     """
-    # Before the tip: nodes are stored with their blocks, so none of those read is of a block that comes later.
-    newest_node = selectors.newest_tree_position()
-    tip = newest_height()
-    entries = EntryIndex(0, tip)
-    outcome = verify_chain(
-        entries.watched(selectors.chain_records(0, tip)),
+    return run_pass(
+        clock=clock,
         genesis=genesis,
-        tree=TreeWatch(checkpoints, stored=selectors.tree_rows(max(newest_node, stored_nodes(tip + 1) - 1))),
+        checkpoints=checkpoints,
+        signatures_from=signatures_from,
+        progress=progress,
+    ).report
+
+
+def run_pass(
+    *,
+    clock: Clock,
+    memory: Memory | None = None,
+    genesis: str | None = None,
+    checkpoints: Sequence[HeldCheckpoint] = (),
+    signatures_from: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Verification:
+    """`verify_ledger`, from genesis or from what an earlier pass left.
+
+    Args:
+        memory: continue after its block, which the caller has found on the chain. The report is about the whole chain
+            all the same: it counts and covers the blocks below as well. The stored tree and `checkpoints` are for
+            passes from genesis only.
+    """
+    # Before the tip: nodes are stored with their blocks, so none of those read is of a block that comes later.
+    newest_node = -1 if memory else selectors.newest_tree_position()
+    tip = newest_height()
+    first = memory.state.height + 1 if memory else 0
+    entries = EntryIndex(first, tip)
+    rows = selectors.tree_rows(max(newest_node, stored_nodes(tip + 1) - 1))
+    outcome = verify_chain(
+        entries.watched(selectors.chain_records(first, tip)),
+        state=memory.state if memory else None,
+        tally=memory.tally if memory else None,
+        genesis=genesis,
+        tree=None if memory else TreeWatch(checkpoints, stored=rows),
         signatures_from=signatures_from,
         tip=tip,
         now=clock.now(),
         progress=progress,
     )
-    report = outcome.report
-    if not report.chain_valid or outcome.state is None:
-        return report
-    bad = entries.difference or _index_difference(outcome.state.keys, outcome.state.height)
-    if bad is None:
-        return report
-    return replace(report, chain_valid=False, first_bad=bad, suspect_range=(bad.height, tip))
+    report, state = outcome.report, outcome.state
+    if memory is not None and state is not None:
+        covers = {"from": 0, "to": state.height, "signatures_from": signatures_from}
+        report = replace(report, blocks_verified=state.height + 1, unanchored=state.height + 1, covers=covers)
+    if state is not None and report.chain_valid:
+        bad = entries.difference or _index_difference(state.keys, state.height)
+        if bad is not None:
+            report = replace(report, chain_valid=False, first_bad=bad, suspect_range=(bad.height, tip))
+    return replace(outcome, report=report)
 
 
 def newest_height() -> int:

@@ -18,6 +18,7 @@ TABLES = (
     "governance_entries",
     "ledger_signerkey",
     "ledger_proposal",
+    "verification_passes",
 )
 
 

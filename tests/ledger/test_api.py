@@ -11,11 +11,12 @@ import pytest
 from flxdr.core import dsse
 from flxdr.core.clock import SystemClock
 from ledger import selectors
-from ledger.api import blocks as blocks_api
 from ledger.chain.record import ChainRecord
 from ledger.chain.verify import verify_chain
 from ledger.models import Approval, Proposal
+from ledger.services import passes, verified
 from tests.api.callers import Caller, operator, organization, own_user, stranger
+from tests.conftest import SentTasks
 from tests.ledger.chains import hash_of, key_of
 from tests.ledger.members import Consortium, header_of, rejection_of, tamper
 from tests.platform.directories import MemoryDirectory, registered
@@ -199,11 +200,22 @@ def test_verify_names_what_is_wrong() -> None:
 
 
 @pytest.mark.usefixtures("sealed")
-def test_verify_says_what_it_covers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks_api, "SIGNATURES_PER_REQUEST", 2)
+def test_verify_on_a_long_chain(monkeypatch: pytest.MonkeyPatch, sent_tasks: SentTasks) -> None:
+    monkeypatch.setattr(verified, "WHOLE_UP_TO", 5)
     answer = operator().get("blockchain/ledger/verify").json()
-    assert answer["covers"] == {"from": 0, "to": 5, "signatures_from": 4}
-    assert any("below height 4" in warning for warning in answer["warnings"])
+    assert (answer["chain_valid"], answer["full_pass"], answer["verified_from"]) == (None, "requested", 0)
+    passes.make_due_pass(clock=SystemClock())
+    answer = operator().get("blockchain/ledger/verify", {"full": "true"}).json()
+    assert (answer["chain_valid"], answer["full_pass"], answer["verified_from"]) == (True, "requested", 6)
+    assert (answer["covers"], answer["full_pass_to"]) == ({"from": 0, "to": 5, "signatures_from": 0}, 5)
+    assert answer["full_pass_at"] < answer["verification_timestamp"]
+
+
+@pytest.mark.usefixtures("sealed")
+def test_only_operators_order_a_full_pass() -> None:
+    assert operator().get("blockchain/ledger/verify", {"full": "true"}).json()["chain_valid"] is True
+    assert operator().get("blockchain/ledger/verify", {"full": "1"}).status_code == 400
+    assert organization("org-a").get("blockchain/ledger/verify", {"full": "true"}).status_code == 403
 
 
 @pytest.mark.usefixtures("sealed")
