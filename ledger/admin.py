@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from flxdr.platform.admin import ReadOnlyAdmin
 from ledger import selectors
-from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey
+from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey, VerificationPass
 
 
 class AnsweredAdmin(ReadOnlyAdmin):
@@ -124,3 +124,10 @@ class ProposalAdmin(AnsweredAdmin):
     def votes(self, proposal: Proposal) -> str:
         answers = selectors.answers_to([proposal]).get(proposal.block_hash or "", [])
         return ", ".join(f"{answer.org_id}: {answer.verdict}" for answer in answers)
+
+
+@admin.register(VerificationPass)
+class VerificationPassAdmin(ReadOnlyAdmin):
+    list_display = ("status", "source", "actor", "began_at", "ended_at", "valid", "tip", "verified_to", "blocks_done")
+    search_fields = ("actor",)
+    exclude = ("token", "lease_until")

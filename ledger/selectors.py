@@ -19,7 +19,16 @@ from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.tree import Span, positions_of
 from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing, TreeDamaged
-from ledger.models import Approval, Block, GovernanceEntry, LateApproval, Proposal, SignerKey, TreeNode
+from ledger.models import (
+    Approval,
+    Block,
+    GovernanceEntry,
+    LateApproval,
+    Proposal,
+    SignerKey,
+    TreeNode,
+    VerificationPass,
+)
 
 RECORDS_PER_QUERY = 500
 NODES_PER_QUERY = 2000
@@ -359,6 +368,16 @@ def unsigned_by_coordinator() -> QuerySet[Proposal]:
     """Open proposals that wait for the coordinator's signature."""
     signed = Approval.objects.filter(org_id=COORDINATOR).values("block_hash")
     return Proposal.objects.filter(Q(status=Proposal.Status.OPEN) & ~Q(block_hash__in=signed))
+
+
+def last_pass() -> VerificationPass | None:
+    """The outcome of the last full pass over the chain that ended."""
+    return VerificationPass.objects.filter(status=VerificationPass.Status.ENDED).first()
+
+
+def due_pass() -> VerificationPass | None:
+    """The full pass that somebody asked for and that has not ended."""
+    return VerificationPass.objects.filter(status=VerificationPass.Status.DUE).first()
 
 
 def _public_key(row: SignerKey) -> PublicKey:

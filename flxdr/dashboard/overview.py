@@ -21,14 +21,13 @@ from federation.selectors.overview import (
     suspects,
 )
 from flxdr.dashboard.charts import Point, line_chart
-from flxdr.platform.audit.selectors import newest_event, recent_events
+from flxdr.platform.audit.selectors import recent_events
 from flxdr.platform.models import AuditEvent
-from ledger.models import Block
+from ledger.models import Block, VerificationPass
 
 CHART_METRICS = ("macro_binary_f1", "accuracy", "loss")
 RECENT_EVENTS = 8
 RECENT_BLOCKS = 5
-VERIFIED = "chain.verified"
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,13 @@ class RoundPanel:
 
 @dataclass(frozen=True)
 class ChainPanel:
-    """The chain's head, and the last verification that somebody ran, as the evidence for the badge."""
+    """The chain's head, and as the evidence for the badge the last full verification, and whether another is due."""
 
     chain_id: str
     head: Block
     members: int
-    verification: AuditEvent | None
+    verification: VerificationPass | None
+    due: VerificationPass | None
     blocks_since: int
 
 
@@ -105,11 +105,12 @@ def _round_panel() -> RoundPanel | None:
 
 def _chain_panel() -> ChainPanel:
     head = ledger.selectors.head()
-    verification = newest_event(VERIFIED)
+    verification = ledger.selectors.last_pass()
     return ChainPanel(
         chain_id=ledger.selectors.chain_id(),
         head=head,
         members=len(ledger.selectors.members()),
         verification=verification,
-        blocks_since=head.height - verification.data["height"] if verification else head.height + 1,
+        due=ledger.selectors.due_pass(),
+        blocks_since=head.height - (verification.verified_to or 0) if verification else head.height + 1,
     )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import conditional_page, require_GET, require_POST
 
 from flxdr.core.clock import SystemClock
-from flxdr.dashboard.overview import VERIFIED, read_overview
-from flxdr.platform.audit import record_event
-from ledger.services.verification import verify_ledger
+from flxdr.dashboard.overview import read_overview
+from ledger.services.verified import verify_stored
 
 
 @staff_member_required
@@ -35,21 +33,13 @@ def overview_panels(request: HttpRequest) -> HttpResponse:
 @staff_member_required
 @require_POST
 def verify_chain(request: HttpRequest) -> HttpResponse:
-    """Run a full verification and keep its outcome as the evidence for the badge."""
-    clock = SystemClock()
-    report = verify_ledger(clock=clock)
-    bad = report.first_bad
-    outcome = {
-        "valid": report.chain_valid,
-        "height": report.blocks_verified - 1,
-        "head": report.last_block_hash,
-        "first_bad": {"height": bad.height, "code": bad.code, "field": bad.field} if bad else None,
-        "warnings": len(report.warnings),
-    }
-    with transaction.atomic():
-        record_event(kind=VERIFIED, actor=request.user.get_username(), subject="chain", data=outcome, clock=clock)
-    if bad is None:
-        messages.success(request, f"All {report.blocks_verified} blocks verify.")
+    """Have the whole chain verified: now, or in the background if it is long."""
+    verified = verify_stored(clock=SystemClock(), actor=request.user.get_username(), full=True)
+    bad = verified.report["first_bad"]
+    if verified.is_pending:
+        messages.info(request, f"The whole chain is being verified in the background ({verified.full_pass}).")
+    elif bad is None:
+        messages.success(request, f"All {verified.report['blocks_verified']} blocks verify.")
     else:
-        messages.error(request, f"Block {bad.height} does not verify: {bad.code} ({bad.field}).")
+        messages.error(request, f"Block {bad['height']} does not verify: {bad['code']} ({bad['field']}).")
     return redirect("overview")

@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
+from ledger import selectors
 from ledger.chain.verify import Verification
 from ledger.models import Block, VerificationPass
 from ledger.services.verification import Memory, run_pass
@@ -49,19 +50,9 @@ class Head:
         return cls(-1, "") if newest is None else cls(*newest)
 
 
-def last_pass() -> VerificationPass | None:
-    """The outcome of the last full pass that ended."""
-    return VerificationPass.objects.filter(status=Status.ENDED).first()
-
-
-def due_pass() -> VerificationPass | None:
-    """The full pass that somebody asked for and that has not ended."""
-    return VerificationPass.objects.filter(status=Status.DUE).first()
-
-
 def request_pass(*, source: Source, actor: str) -> None:
     """Ask for a full pass; one that is due already is enough."""
-    if due_pass() is not None:
+    if selectors.due_pass() is not None:
         return
     due = VerificationPass(status=Status.DUE, source=source, actor=actor)
     VerificationPass.objects.bulk_create([due], ignore_conflicts=True)
@@ -74,7 +65,7 @@ def request_pass(*, source: Source, actor: str) -> None:
 
 def make_overdue_pass(*, interval: timedelta, clock: Clock) -> VerificationPass | None:
     """Make a full pass if somebody asked for one, or the last one began longer ago than `interval`; the outcome."""
-    last = last_pass()
+    last = selectors.last_pass()
     if last is None or last.began_at is None or last.began_at + interval <= clock.now():
         due = VerificationPass(status=Status.DUE, source=Source.BEAT, actor="beat")
         VerificationPass.objects.bulk_create([due], ignore_conflicts=True)
@@ -123,7 +114,7 @@ def keep(
     report = outcome.report
     memory = Memory.of(outcome) if report.chain_valid else None
     with transaction.atomic():
-        before = last_pass()
+        before = selectors.last_pass()
         values = {
             "source": source,
             "actor": actor,
@@ -143,7 +134,7 @@ def keep(
             )
         if told or before is None or before.valid != report.chain_valid:
             _tell(outcome, actor, clock)
-    return last_pass()
+    return selectors.last_pass()
 
 
 def remember(outcome: Verification, *, since: VerificationPass) -> None:

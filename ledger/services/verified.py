@@ -61,6 +61,10 @@ class Verified:
     full_pass_at: datetime | None
     full_pass_to: int | None
 
+    @property
+    def is_pending(self) -> bool:
+        return self.full_pass in {"requested", "running"}
+
     def as_json(self) -> dict[str, Any]:
         """JSON-serialisable, as the API answers."""
         return {
@@ -94,7 +98,7 @@ def verify_stored(*, clock: Clock, actor: str, full: bool = False) -> Verified:
 
 
 def _whole(head: Head, *, clock: Clock, actor: str, full: bool) -> Verified:
-    last = passes.last_pass()
+    last = selectors.last_pass()
     if last is not None and not full and _is_fresh(last, head, clock.now()):
         return _as_kept(last, clock)
     began_at = clock.now()
@@ -115,7 +119,7 @@ def _is_fresh(last: VerificationPass, head: Head, now: datetime) -> bool:
 
 
 def _continued(head: Head, *, clock: Clock, actor: str) -> Verified:
-    last = passes.last_pass()
+    last = selectors.last_pass()
     memory = _memory(last)
     if last is None or (last.valid and memory is None):
         passes.request_pass(source=Source.REQUEST, actor=actor)
@@ -170,7 +174,7 @@ def _as_kept(last: VerificationPass, clock: Clock) -> Verified:
 
 def _not_verified(clock: Clock) -> Verified:
     """No full pass has ended: all there is to tell is how far a running one has come."""
-    due = passes.due_pass()
+    due = selectors.due_pass()
     done = due.blocks_done if due is not None else 0
     report = _nothing_verified()
     if done > 0:
@@ -200,7 +204,7 @@ def _nothing_verified(first_bad: FirstBad | None = None, head: Head | None = Non
 
 
 def _pending(clock: Clock) -> FullPass:
-    due = passes.due_pass()
+    due = selectors.due_pass()
     if due is None:
         return "ended"
     return "running" if due.lease_until is not None and due.lease_until > clock.now() else "requested"

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey
+from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey, VerificationPass
 from tests.ledger.members import Consortium
 
-MODELS: list[Any] = [Block, Approval, LateApproval, SignerKey, Proposal]
+MODELS: list[Any] = [Block, Approval, LateApproval, SignerKey, Proposal, VerificationPass]
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def root(consortium: Consortium) -> Client:
     consortium.admit("org-a", "org-b", "org-c", "org-d")
     consortium.approve(consortium.release(1, ["org-a", "org-b", "org-c", "org-d"]), "org-d")
     consortium.reject(consortium.propose_release(2, ["org-a", "org-b"]), "org-a")
+    call_command("verify_chain", "--json")
     client = Client()
     client.force_login(
         get_user_model().objects.create_superuser("root", password="x"),

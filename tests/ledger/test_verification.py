@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,28 @@ def test_command_as_json(sealed: Consortium, tampered: bool, capsys: pytest.Capt
     assert report["suspect_range"] == ([5, 6] if tampered else None)
     assert report["last_good_checkpoint"] is None
     assert set(report["stats"]) == {"seconds", "blocks_per_s"}
+
+
+def test_what_the_command_finds_is_kept_for_everybody(sealed: Consortium) -> None:
+    for other in ({"signatures_from": 4}, {"genesis": "0" * 64}):
+        with contextlib.suppress(SystemExit):
+            call_command("verify_chain", "--json", **other)
+        assert selectors.last_pass() is None
+    call_command("verify_chain", "--json", genesis=selectors.chain_id())
+    kept = selectors.last_pass()
+    assert kept is not None
+    assert (kept.source, kept.valid, kept.verified_to) == ("command", True, 6)
+    _column("model_hash", hash_of("evil"))()
+    with pytest.raises(SystemExit):
+        call_command("verify_chain", "--json")
+    kept = selectors.last_pass()
+    assert kept is not None
+    assert (kept.valid, kept.verified_to) == (False, 4)
+
+
+def test_command_on_a_copy_that_keeps_nothing(sealed: Consortium) -> None:
+    _execute("ALTER TABLE verification_passes RENAME TO gone")
+    call_command("verify_chain", "--json")
 
 
 def test_command_from_a_height(sealed: Consortium, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ class TestLongChain:
         assert answer.report["last_block_hash"] == selectors.block_at(2).block_hash
 
     def test_only_newer_blocks_are_verified(self, passed: Coordinator) -> None:
-        began_at = passes.last_pass().began_at  # type: ignore[union-attr]
+        began_at = selectors.last_pass().began_at  # type: ignore[union-attr]
         passed.wait(60)
         answer = passed.ask()
         assert answer.chain_valid is True

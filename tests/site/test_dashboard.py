@@ -11,9 +11,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from federation.models import Organization
 from federation.selectors.overview import organizations_at_a_glance
-from flxdr.core.clock import ManualClock
+from flxdr.core.clock import ManualClock, SystemClock
 from flxdr.platform.models import AuditEvent
+from ledger.services import passes, verified
+from tests.conftest import SentTasks
 from tests.federation.closed_rounds import collected
+from tests.ledger.members import tamper
 from tests.support.federation import SimulatedFederation
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +52,27 @@ def test_a_verification_is_kept_as_evidence(operator: Client) -> None:
     assert event.actor == "operator"
     assert event.data["valid"] is True
     assert event.data["height"] == 0
+
+
+def test_a_long_chain_is_verified_in_the_background(
+    operator: Client, sent_tasks: SentTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "WHOLE_UP_TO", 0)
+    page = operator.post("/verify-chain", follow=True).content.decode()
+    assert "The whole chain is being verified in the background (requested)." in page
+    assert "a full pass is due: 0 blocks so far" in page
+    assert "not verified yet" in page
+    passes.make_due_pass(clock=SystemClock())
+    page = operator.get("/").content.decode()
+    assert "valid: all 1 blocks verified" in page
+    assert "full pass by operator" in page
+    assert "a full pass is due" not in page
+
+
+def test_a_failed_verification_shows_where(operator: Client) -> None:
+    tamper("UPDATE blocks SET header = %s", b"{}")
+    page = operator.post("/verify-chain", follow=True).content.decode()
+    assert "INVALID at block 0: header_malformed" in page
 
 
 def test_verifying_needs_a_post(operator: Client) -> None:
