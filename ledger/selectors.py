@@ -44,6 +44,8 @@ _COLUMNS = (
     "parent_model_hash",
     "round_id",
 )
+# Reading times costs more than the walk, and no other column is asked for.
+_LINEAGE_COLUMNS = ("height", "model_name", "model_version", "model_hash", "parent_model_hash", "header")
 _LINEAGE = """
 WITH RECURSIVE walk(height, parent_model_hash, depth) AS (
     SELECT height, parent_model_hash, 0 FROM blocks
@@ -54,10 +56,11 @@ WITH RECURSIVE walk(height, parent_model_hash, depth) AS (
         SELECT MAX(height) FROM blocks WHERE model_hash = walk.parent_model_hash AND height < walk.height
     )
 )
-SELECT blocks.*, COUNT(*) OVER () AS lineage_length
-FROM walk JOIN blocks ON blocks.height = walk.height
-ORDER BY walk.depth LIMIT %s OFFSET %s
-"""
+SELECT {columns}, (SELECT COUNT(*) FROM walk) AS lineage_length
+FROM (SELECT height, depth FROM walk ORDER BY depth LIMIT %s OFFSET %s) page
+JOIN blocks ON blocks.height = page.height
+ORDER BY page.depth
+""".replace("{columns}", ", ".join(f"blocks.{name}" for name in _LINEAGE_COLUMNS))
 
 
 def head() -> Block:
