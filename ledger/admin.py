@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from flxdr.platform.admin import ReadOnlyAdmin
 from ledger import selectors
-from ledger.models import Approval, Block, LateApproval, Proposal, SignerKey, VerificationPass
+from ledger.models import Approval, Block, Cosignature, LateApproval, Proposal, SignerKey, VerificationPass, WitnessKey
 
 
 class AnsweredAdmin(ReadOnlyAdmin):
@@ -91,6 +91,19 @@ class ApprovalAdmin(SignatureAdmin):
 class LateApprovalAdmin(SignatureAdmin):
     list_display = ("id", "org_id", "short_hash", "short_key", "created_at")
     list_filter = ("org_id",)
+
+
+@admin.register(Cosignature)
+class CosignatureAdmin(ReadOnlyAdmin):
+    list_display = ("size", "org_id", "created_at")
+    list_filter = ("org_id",)
+    exclude = ("signature",)
+
+
+@admin.register(WitnessKey)
+class WitnessKeyAdmin(ReadOnlyAdmin):
+    list_display = ("org_id", "verifier_key", "key_id", "created_at")
+    exclude = ("statement", "signature")
 
 
 @admin.register(SignerKey)

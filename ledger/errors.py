@@ -96,6 +96,20 @@ class SizeUnknown(Missing):
     title = "Unknown size of the chain"
 
 
+class NotCosigned(Missing):
+    """No checkpoint that so many organisations cosigned."""
+
+    code = "checkpoint_not_cosigned"
+    title = "No such cosigned checkpoint"
+
+
+class NotAWitness(Forbidden):
+    """A cosignature of another organisation's witness."""
+
+    code = "not_a_witness"
+    title = "Another organisation's witness"
+
+
 class TreeDamaged(Unavailable):
     """The stored tree lacks a node that the blocks below it imply."""
 

@@ -148,6 +148,51 @@ class LateApproval(AppendOnly):
         return f"{self.org_id}: approve {self.block_hash[:16]}, late"
 
 
+class WitnessKey(AppendOnly):
+    """The key of an organisation's witness, and the organisation's signed statement that it is."""
+
+    org_id = models.CharField(max_length=64)
+    verifier_key = models.CharField(max_length=300, help_text="C2SP verifier key of kind 0x04")
+    key_id = models.CharField(max_length=64, help_text="the organisation's key that signed the statement")
+    statement = models.BinaryField()
+    signature = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "witness_keys"
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("org_id", "verifier_key", "key_id"), name="one_statement_per_witness_key"),
+        )
+
+    def __str__(self) -> str:
+        return f"witness key of {self.org_id}"
+
+
+class Cosignature(AppendOnly):
+    """A witness's signature over the log's checkpoint of the first `size` blocks."""
+
+    size = models.PositiveBigIntegerField()
+    org_id = models.CharField(max_length=64)
+    witness = models.ForeignKey(WitnessKey, on_delete=models.PROTECT)
+    signature = models.BinaryField(help_text="the time in eight bytes, the Ed25519 signature")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "cosignatures"
+        ordering = ("size", "org_id")
+        constraints = (
+            models.UniqueConstraint(fields=("size", "org_id"), name="one_cosignature_per_organization_and_size"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.org_id}: checkpoint of {self.size}"
+
+
 class SignerKey(models.Model):
     """A key that the chain admitted: an index over governance blocks (`coordinator` holds the coordinator's key)."""
 

@@ -22,6 +22,7 @@ from ledger.errors import BlockMissing, ModelUnknown, ProposalMissing, TreeDamag
 from ledger.models import (
     Approval,
     Block,
+    Cosignature,
     GovernanceEntry,
     LateApproval,
     Proposal,
@@ -169,6 +170,11 @@ def tree_rows(last: int) -> Iterator[tuple[int, bytes]]:
     ):
         yield from ((position, bytes(hash_)) for position, hash_ in batch)
         after = batch[-1][0]
+
+
+def cosignatures(size: int) -> list[Cosignature]:
+    """What the witnesses signed of the checkpoint of the first `size` blocks, with their keys."""
+    return list(Cosignature.objects.filter(size=size).select_related("witness"))
 
 
 def lineage(model_hash: str, limit: int, offset: int) -> tuple[list[Block], int]:

@@ -17,6 +17,7 @@ REJECTION_TYPE = "application/vnd.flxdr.rejection+json"
 REGISTRATION_TYPE = "application/vnd.flxdr.registration+json"
 ROTATION_TYPE = "application/vnd.flxdr.rotation+json"
 SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
+WITNESS_KEY_TYPE = "application/vnd.flxdr.witness-key+json"
 LOG_KEY_TYPE = "application/vnd.flxdr.log-key+json"
 NO_NOISE_TYPE = "application/vnd.flxdr.no-noise+json"
 

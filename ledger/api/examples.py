@@ -131,23 +131,46 @@ EXPORT = _answer(
         ],
     },
 )
-CHECKPOINT = [
-    *_answer("a signed note", _NOTE, "text/plain"),
-    *_answer(
-        "with the log's key",
+_WITNESS_KEY_STATEMENT = {
+    "payloadType": "application/vnd.flxdr.witness-key+json",
+    "payload": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+    "signatures": [{"keyid": _HASH, "sig": "c2ln..."}],
+}
+_COSIGNED = f"{_NOTE}— {_ORIGIN}/org-alpha 5e6f7a8bAAAAAGlo...\n"
+_CHECKPOINT = {
+    "origin": _ORIGIN,
+    "size": 6,
+    "root_hash": _HASH,
+    "note": _COSIGNED,
+    "log_key": f"{_ORIGIN}+1a2b3c4d+AXB1YmxpYyBrZXk...",
+    "log_key_statement": {
+        "payloadType": "application/vnd.flxdr.log-key+json",
+        "payload": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+        "signatures": [{"keyid": _HASH, "sig": "c2ln..."}],
+    },
+    "witnesses": [
         {
-            "origin": _ORIGIN,
+            "org_id": "org-alpha",
+            "witness_key": f"{_ORIGIN}/org-alpha+5e6f7a8b+BHB1YmxpYyBrZXk...",
+            "witness_key_statement": _WITNESS_KEY_STATEMENT,
+        }
+    ],
+}
+CHECKPOINT = [
+    *_answer("a signed note", _COSIGNED, "text/plain"),
+    *_answer("with the keys", _CHECKPOINT),
+]
+COSIGN = [
+    OpenApiExample(
+        "cosign",
+        {
             "size": 6,
-            "root_hash": _HASH,
-            "note": _NOTE,
-            "log_key": f"{_ORIGIN}+1a2b3c4d+AXB1YmxpYyBrZXk...",
-            "log_key_statement": {
-                "payloadType": "application/vnd.flxdr.log-key+json",
-                "payload": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
-                "signatures": [{"keyid": _HASH, "sig": "c2ln..."}],
-            },
+            "cosignature": f"— {_ORIGIN}/org-alpha 5e6f7a8bAAAAAGlo...",
+            "witness_key_statement": _WITNESS_KEY_STATEMENT,
         },
+        request_only=True,
     ),
+    *_answer("cosigned", _CHECKPOINT),
 ]
 TLOG_PROOF = _answer(
     "of block 5",

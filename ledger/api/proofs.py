@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from flxdr.core.clock import SystemClock
+from flxdr.core.dsse import Envelope
 from flxdr.platform.api.parameters import LARGEST_OFFSET, strict_query, whole_number
-from flxdr.platform.auth.permissions import IsOperatorOrOrganization
+from flxdr.platform.auth.permissions import IsOperatorOrOrganization, IsOrganization
+from flxdr.platform.auth.principal import Principal
 from flxdr.platform.errors import InvalidParameter
 from ledger import selectors
 from ledger.api import examples, serializers
 from ledger.chain.merkle import leaf_hash
 from ledger.services import checkpoints
+from ledger.services.witnesses import newest_cosigned_size, record_cosignature
 
 TEXT = "text/plain"
 _SIZE = OpenApiParameter("size", int, description="number of blocks of the tree; all if left out")
@@ -36,14 +41,20 @@ class TextRenderer(BaseRenderer):
 class CheckpointViewSet(ViewSet):
     """The signed checkpoint: as a note for archives, as JSON for programs that know the genesis hash only."""
 
-    permission_classes = [IsOperatorOrOrganization]
     renderer_classes = [TextRenderer, JSONRenderer]
+
+    def get_permissions(self) -> list[BasePermission]:
+        """Everybody who may read the chain reads checkpoints; only organisations are witnesses."""
+        return [IsOrganization()] if self.action == "cosign" else [IsOperatorOrOrganization()]
 
     @extend_schema(
         operation_id="ledger_checkpoint",
         summary="Signed checkpoint",
         tags=["ledger"],
-        parameters=[_SIZE],
+        parameters=[
+            _SIZE,
+            OpenApiParameter("cosigned", int, description="the newest one that so many organisations cosigned"),
+        ],
         responses={(200, TEXT): OpenApiTypes.STR, (200, "application/json"): serializers.CheckpointSerializer},
         examples=examples.CHECKPOINT,
     )
@@ -51,21 +62,42 @@ class CheckpointViewSet(ViewSet):
         """A C2SP signed note: the chain's name, its size, the RFC 6962 tree head over its header bytes, signatures.
 
         Keep it: it shows later whether the chain was rewritten, shortened or forked. With `Accept: application/json`
-        the answer also holds the log's key and the statement by which the coordinator's key on the chain names it.
+        the answer also holds the log's key and the statement by which the coordinator's key on the chain names it,
+        and the same of every organisation whose witness cosigned.
         """
-        size = _number(strict_query(request, {"size"}), "size", at_least=1)
+        query = strict_query(request, {"size", "cosigned"})
+        size = _number(query, "size", at_least=1)
+        witnesses = _number(query, "cosigned", at_least=1)
+        if witnesses is not None:
+            if size is not None:
+                raise InvalidParameter("size and cosigned exclude each other", expected="one", parameter="cosigned")
+            size = newest_cosigned_size(witnesses)
         signed = checkpoints.checkpoint(size=size)
-        note = signed.encode().decode()
         if isinstance(request.accepted_renderer, TextRenderer):
-            return Response(note)
-        return Response(
-            {
-                **signed.checkpoint.as_json(),
-                "note": note,
-                "log_key": checkpoints.verifier_key_of_log(),
-                "log_key_statement": checkpoints.log_key_envelope().as_json(),
-            }
+            return Response(signed.encode().decode())
+        return Response(checkpoints.checkpoint_document(signed))
+
+    @extend_schema(
+        operation_id="ledger_checkpoint_cosign",
+        summary="Cosign a checkpoint",
+        tags=["ledger"],
+        request=serializers.CosignSerializer,
+        responses=serializers.CheckpointSerializer,
+        examples=examples.COSIGN,
+    )
+    def cosign(self, request: Request) -> Response:
+        """Records the cosignature of the caller's own witness; repeating it changes nothing."""
+        strict_query(request, ())
+        body = serializers.CosignSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        signed = record_cosignature(
+            org_id=cast("Principal", request.user).name,
+            size=body.validated_data["size"],
+            line=body.validated_data["cosignature"],
+            statement=Envelope.from_json(body.validated_data["witness_key_statement"]),
+            clock=SystemClock(),
         )
+        return Response(checkpoints.checkpoint_document(signed))
 
 
 class TlogProofViewSet(ViewSet):

@@ -7,12 +7,14 @@ from typing import Any
 from rest_framework import serializers
 
 from flxdr.core.dsse import decode_base64
+from flxdr.platform.api.parameters import LARGEST_OFFSET
 
 HASH = r"\A[0-9a-f]{64}\Z"
 
 
 # ML-DSA-65 signatures have 3309 bytes, Ed25519 ones 64.
 SIGNATURE_BYTES = 4096
+COSIGNATURE_CHARACTERS = 400
 
 
 class Base64Field(serializers.CharField):
@@ -202,6 +204,14 @@ class DsseEnvelopeSerializer(serializers.Serializer[dict[str, Any]]):
     signatures = DsseSignatureSerializer(many=True)
 
 
+class WitnessSerializer(serializers.Serializer[dict[str, Any]]):
+    org_id = serializers.CharField()
+    witness_key = serializers.CharField(help_text="C2SP verifier key of the organisation's witness")
+    witness_key_statement = DsseEnvelopeSerializer(
+        help_text="names that key; signed by the organisation's key that the chain recorded then"
+    )
+
+
 class CheckpointSerializer(serializers.Serializer[dict[str, Any]]):
     origin = serializers.CharField(help_text="the log's name: flxdr/ and the genesis hash")
     size = serializers.IntegerField(help_text="number of blocks")
@@ -210,6 +220,18 @@ class CheckpointSerializer(serializers.Serializer[dict[str, Any]]):
     log_key = serializers.CharField(help_text="C2SP verifier key of the log")
     log_key_statement = DsseEnvelopeSerializer(
         help_text="names the log's key; signed by the coordinator's key that the chain records"
+    )
+    witnesses = WitnessSerializer(many=True, help_text="who cosigned it; the cosignatures are lines of the note")
+
+
+class CosignSerializer(serializers.Serializer[dict[str, Any]]):
+    size = serializers.IntegerField(min_value=1, max_value=LARGEST_OFFSET, help_text="number of blocks")
+    cosignature = serializers.CharField(
+        max_length=COSIGNATURE_CHARACTERS, help_text="the note's signature line: C2SP cosignature/v1, Ed25519"
+    )
+    witness_key_statement = DsseEnvelopeSerializer(
+        help_text="names the witness's key; signed by the organisation's key that the chain records, "
+        "type application/vnd.flxdr.witness-key+json"
     )
 
 

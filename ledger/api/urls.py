@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path
+from rest_framework.renderers import JSONRenderer
 
 from ledger.api.blocks import BlockViewSet
 from ledger.api.governance import GovernanceViewSet
@@ -25,6 +26,11 @@ urlpatterns = [
     path("blockchain/ledger/export", BlockViewSet.as_view({"get": "export"}), name="ledger-export"),
     path("blockchain/head", BlockViewSet.as_view({"get": "head"}), name="ledger-head"),
     path("blockchain/checkpoint", CheckpointViewSet.as_view({"get": "retrieve"}), name="ledger-checkpoint"),
+    path(
+        "blockchain/checkpoint/cosignatures",
+        CheckpointViewSet.as_view({"post": "cosign"}, renderer_classes=[JSONRenderer]),
+        name="ledger-checkpoint-cosignatures",
+    ),
     path("blockchain/proof/inclusion", ProofViewSet.as_view({"get": "inclusion"}), name="ledger-inclusion"),
     path("blockchain/proof/consistency", ProofViewSet.as_view({"get": "consistency"}), name="ledger-consistency"),
     path(

@@ -95,17 +95,17 @@ class SignedCheckpoint:
         return self.text + b"\n" + "".join(signature.line() for signature in self.signatures).encode()
 
 
-def key_hash(name: str, key: PublicKey) -> bytes:
-    """The four bytes that tell keys of one name apart: SHA-256(name || 0x0A || 0x01 || key)[:4]."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + _raw(key)).digest()[:KEY_HASH_BYTES]
+def key_hash(name: str, key: PublicKey, *, kind: bytes = _ED25519) -> bytes:
+    """The four bytes that tell keys of one name apart: SHA-256(name || 0x0A || kind || key)[:4]."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + _raw(key)).digest()[:KEY_HASH_BYTES]
 
 
-def verifier_key(name: str, key: PublicKey) -> str:
-    """The key as other C2SP tools take it: `<name>+<key hash>+<base64 of 0x01 and the key>`."""
-    return f"{name}+{key_hash(name, key).hex()}+{encode_base64(_ED25519 + _raw(key))}"
+def verifier_key(name: str, key: PublicKey, *, kind: bytes = _ED25519) -> str:
+    """The key as other C2SP tools take it: `<name>+<key hash>+<base64 of kind and key>`."""
+    return f"{name}+{key_hash(name, key, kind=kind).hex()}+{encode_base64(kind + _raw(key))}"
 
 
-def parse_verifier_key(text: str) -> tuple[str, PublicKey]:
+def parse_verifier_key(text: str, *, kind: bytes = _ED25519) -> tuple[str, PublicKey]:
     """Name and key of a verifier key.
 
     Raises:
@@ -116,13 +116,14 @@ def parse_verifier_key(text: str) -> tuple[str, PublicKey]:
     stated, _, encoded = rest.partition("+")
     try:
         data = decode_base64(encoded, "the verifier key")
-        if len(data) != 1 + HASH_BYTES or data[:1] != _ED25519:
-            raise CheckpointMalformed("the verifier key is no Ed25519 key", expected=expected)
+        if len(data) != 1 + HASH_BYTES or data[:1] != kind:
+            raise CheckpointMalformed(f"the verifier key is no Ed25519 key of kind {kind.hex()}", expected=expected)
         key = PublicKey.from_spki(_SPKI_PREFIX + data[1:])
     except (Malformed, KeyInvalid) as error:
         raise CheckpointMalformed(f"the verifier key cannot be read: {error.detail}", expected=expected) from error
-    if not name or key_hash(name, key).hex() != stated:
-        raise CheckpointMalformed("the verifier key's hash is not its key's", expected=key_hash(name, key).hex())
+    hash_ = key_hash(name, key, kind=kind).hex()
+    if not name or hash_ != stated:
+        raise CheckpointMalformed("the verifier key's hash is not its key's", expected=hash_)
     return name, key
 
 
@@ -150,8 +151,23 @@ def parse(note: bytes) -> SignedCheckpoint:
     text, blank, rest = content.rpartition("\n\n")
     if not blank or not rest.endswith("\n"):
         raise CheckpointMalformed("the note has no signatures", expected="an empty line, then signature lines")
-    signatures = [_signature(line) for line in rest[:-1].split("\n")]
+    signatures = [parse_signature(line) for line in rest[:-1].split("\n")]
     return SignedCheckpoint(_checkpoint(text), f"{text}\n".encode(), signatures)
+
+
+def parse_signature(line: str) -> NoteSignature:
+    """Read a signature line without its line end.
+
+    Raises:
+        CheckpointMalformed: no signature line.
+    """
+    match = _SIGNATURE.match(line)
+    if match is None:
+        raise CheckpointMalformed("a line is no signature", expected="— <name> <base64>")
+    data = decode_base64(match[2], "a signature")
+    if len(data) <= KEY_HASH_BYTES:
+        raise CheckpointMalformed("a signature is too short", expected="four bytes of key hash and a signature")
+    return NoteSignature(match[1], data[:KEY_HASH_BYTES], data[KEY_HASH_BYTES:])
 
 
 def verify(note: bytes, key: PublicKey, *, origin: str) -> Checkpoint:
@@ -252,16 +268,6 @@ def _hash(text: str) -> bytes:
     if len(data) != HASH_BYTES:
         raise CheckpointMalformed(f"a hash of {len(data)} bytes", expected=f"{HASH_BYTES} bytes")
     return data
-
-
-def _signature(line: str) -> NoteSignature:
-    match = _SIGNATURE.match(line)
-    if match is None:
-        raise CheckpointMalformed("a line is no signature", expected="— <name> <base64>")
-    data = decode_base64(match[2], "a signature")
-    if len(data) <= KEY_HASH_BYTES:
-        raise CheckpointMalformed("a signature is too short", expected="four bytes of key hash and a signature")
-    return NoteSignature(match[1], data[:KEY_HASH_BYTES], data[KEY_HASH_BYTES:])
 
 
 def _raw(key: PublicKey) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from flxdr.core import dsse
 from flxdr.platform.identity import coordinator_key, log_key
@@ -10,14 +11,19 @@ from ledger import selectors
 from ledger.chain import tree
 from ledger.chain.checkpoint import (
     Checkpoint,
+    NoteSignature,
     SignedCheckpoint,
     TlogProof,
+    key_hash,
     log_key_statement,
     origin_of,
+    parse_verifier_key,
     sign,
     verifier_key,
 )
+from ledger.chain.cosignature import KIND
 from ledger.errors import SizeUnknown
+from ledger.models import Cosignature
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Consistency:
 
 
 def checkpoint(*, size: int | None = None) -> SignedCheckpoint:
-    """The log's signed checkpoint of the chain's first `size` blocks; of all if left out.
+    """The log's signed checkpoint of the chain's first `size` blocks (all if left out), with its cosignatures.
 
     Raises:
         SizeUnknown: the chain has fewer blocks, or the size is 0.
@@ -52,7 +58,31 @@ def checkpoint(*, size: int | None = None) -> SignedCheckpoint:
     size = _known(size)
     spans = tree.whole(size)
     (root,) = tree.hashes_of(spans, selectors.tree_nodes(spans))
-    return sign(Checkpoint(origin_of(selectors.chain_id()), size, root), log_key())
+    signed = sign(Checkpoint(origin_of(selectors.chain_id()), size, root), log_key())
+    return replace(signed, signatures=[*signed.signatures, *map(_line, selectors.cosignatures(size))])
+
+
+def checkpoint_document(signed: SignedCheckpoint) -> dict[str, Any]:
+    """All that somebody needs to check the checkpoint who knows the genesis hash and nothing else."""
+    rows = selectors.cosignatures(signed.checkpoint.size)
+    return {
+        **signed.checkpoint.as_json(),
+        "note": signed.encode().decode(),
+        "log_key": verifier_key_of_log(),
+        "log_key_statement": log_key_envelope().as_json(),
+        "witnesses": [_witness(row) for row in rows],
+    }
+
+
+def _witness(row: Cosignature) -> dict[str, Any]:
+    key = row.witness
+    envelope = dsse.Envelope(dsse.WITNESS_KEY_TYPE, bytes(key.statement), [(key.key_id, bytes(key.signature))])
+    return {"org_id": row.org_id, "witness_key": key.verifier_key, "witness_key_statement": envelope.as_json()}
+
+
+def _line(row: Cosignature) -> NoteSignature:
+    name, key = parse_verifier_key(row.witness.verifier_key, kind=KIND)
+    return NoteSignature(name, key_hash(name, key, kind=KIND), bytes(row.signature))
 
 
 def verifier_key_of_log() -> str:

@@ -71,6 +71,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "blockchain/provenance/{released}", MEMBERS),
     ("GET", "blockchain/head", MEMBERS),
     ("GET", "blockchain/checkpoint", MEMBERS),
+    ("POST", "blockchain/checkpoint/cosignatures", ORGANIZATIONS | {"participant": 404, "outsider": 404}),
     ("GET", "blockchain/proof/inclusion?height=0", MEMBERS),
     ("GET", "blockchain/proof/consistency?from=1", MEMBERS),
     ("GET", "blockchain/blocks/0/tlog-proof", MEMBERS),
@@ -138,6 +139,11 @@ def _body(path: str, names: dict[str, Any]) -> Any:
         "blockchain/governance/revoke": {"org_id": "org-nobody", "key_id": "0" * 64, "reason": "stolen"},
         "blockchain/governance/withdraw": {"model_name": "global", "model_version": 999, "reason": "bad"},
         "blockchain/governance/policy": {"method": "multisig", "numerator": 2, "denominator": 3, "minimum": 99},
+        "blockchain/checkpoint/cosignatures": {
+            "size": 999999,
+            "cosignature": "x",
+            "witness_key_statement": {"payloadType": "x", "payload": "AAAA", "signatures": []},
+        },
         "blockchain/proposals/999999/approve": {"key_id": "0" * 64, "signature": "AAAA"},
         "blockchain/proposals/999999/reject": {"key_id": "0" * 64, "signature": "AAAA", "reason": "no"},
     }.get(path)

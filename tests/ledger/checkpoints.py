@@ -9,6 +9,7 @@ from typing import Any
 from flxdr.core import dsse
 from flxdr.core.keys import PrivateKey
 from ledger.chain import checkpoint as notes
+from ledger.chain import cosignature as cosignatures
 from ledger.chain import merkle
 from ledger.chain.block import block_hash
 from ledger.chain.checkpoint import Checkpoint
@@ -41,3 +42,25 @@ def checkpoint_file(
 ) -> bytes:
     """The same as somebody keeps it."""
     return json.dumps(checkpoint_document(records, size, coordinator=coordinator, log=log)).encode()
+
+
+def cosigning(
+    chain_id: str,
+    org_id: str,
+    text: bytes,
+    *,
+    org_key: PrivateKey,
+    witness: PrivateKey | None = None,
+    time: int = 1_800_000_000,
+) -> dict[str, Any]:
+    """What an organisation's witness posts to cosign the checkpoint with that text."""
+    witness = witness or key_of(f"witness of {org_id}")
+    name = cosignatures.witness_name(chain_id, org_id)
+    statement = cosignatures.witness_key_statement(chain_id, org_id, witness.public)
+    signature = dsse.sign(org_key, dsse.WITNESS_KEY_TYPE, statement)
+    envelope = dsse.Envelope(dsse.WITNESS_KEY_TYPE, statement, [(org_key.public.key_id, signature)])
+    return {
+        "size": int(text.split(b"\n")[1]),
+        "cosignature": cosignatures.cosign(text, name, witness, time=time).line().rstrip("\n"),
+        "witness_key_statement": envelope.as_json(),
+    }

@@ -16,6 +16,8 @@ TABLES = (
     "blocks",
     "tree_nodes",
     "governance_entries",
+    "cosignatures",
+    "witness_keys",
     "ledger_signerkey",
     "ledger_proposal",
     "verification_passes",
@@ -31,10 +33,10 @@ def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def empty_ledger(db: None) -> None:
     """No genesis: the one of the migrations is signed by another test's coordinator."""
+    on_postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        for table in TABLES:
-            on_postgresql = connection.vendor == "postgresql"
-            cursor.execute(f"TRUNCATE {table}" if on_postgresql else f"DELETE FROM {table}")
+        for statement in [f"TRUNCATE {', '.join(TABLES)}"] if on_postgresql else [f"DELETE FROM {t}" for t in TABLES]:
+            cursor.execute(statement)
 
 
 @pytest.fixture

@@ -10,17 +10,26 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from ledger import selectors
 from ledger.errors import AppendOnlyRow
-from ledger.models import Approval, Block, LateApproval, TreeNode
+from ledger.models import Approval, Block, Cosignature, LateApproval, TreeNode, WitnessKey
 from tests.ledger.chains import hash_of
 from tests.ledger.members import Consortium
 
-_COLUMN = {"blocks": "block_hash", "approvals": "block_hash", "late_approvals": "block_hash", "tree_nodes": "hash"}
-MODELS: list[Any] = [Block, Approval, LateApproval, TreeNode]
+_COLUMN = {
+    "blocks": "block_hash",
+    "approvals": "block_hash",
+    "late_approvals": "block_hash",
+    "tree_nodes": "hash",
+    "witness_keys": "statement",
+    "cosignatures": "signature",
+}
+MODELS: list[Any] = [Block, Approval, LateApproval, TreeNode, WitnessKey, Cosignature]
 
 
 @pytest.fixture
 def one_row_each(consortium: Consortium) -> Consortium:
     LateApproval.objects.create(block_hash=hash_of("a"), org_id="org-a", key_id=hash_of("b"), signature=b"")
+    key = WitnessKey.objects.create(org_id="org-a", verifier_key="x", key_id=hash_of("b"), statement=b"", signature=b"")
+    Cosignature.objects.create(size=1, org_id="org-a", witness=key, signature=b"")
     return consortium
 
 
