@@ -59,7 +59,7 @@ def decode_base64(text: str, what: str) -> bytes:
 
 def encode_base64(data: bytes) -> str:
     """Standard padded base64."""
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 @dataclass(frozen=True)

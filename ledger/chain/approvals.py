@@ -46,7 +46,7 @@ class SignedApproval:
 def certificate_hash(approvals: Iterable[SignedApproval]) -> str:
     """SHA-256 over the canonical list of the approvals, sorted by organisation and key: the next `prev_cert`."""
     ordered = sorted(approvals, key=_ORDER)
-    return canonical.digest(canonical.encode([approval.as_json() for approval in ordered]))
+    return canonical.digest(canonical.encode_plain([approval.as_json() for approval in ordered]))
 
 
 def rejection_statement(*, block_hash: str, org_id: str, reason: str) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from flxdr.core.clock import format_timestamp, parse_timestamp
 from flxdr.core.dsse import BLOCK_TYPE, verify
@@ -25,8 +26,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 GENESIS_RULE = SealRule("genesis", (), 0)
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(msgspec.Struct, frozen=True):
     """What a block means to the chain before it: who seals it, and the keys and releases after it."""
 
     rule: SealRule
@@ -155,29 +155,36 @@ def check_approvals(
     """
     seen: set[tuple[str, str]] = set()
     for approval in approvals:
-        where = f"approvals.{approval.org_id}"
-        signer = (approval.org_id, approval.key_id)
+        org_id, key_id = signer = (approval.org_id, approval.key_id)
         if signer in seen:
-            raise BlockInvalid("approval_duplicate", where, expected="one approval by this key", actual="two")
+            raise BlockInvalid(
+                "approval_duplicate", f"approvals.{org_id}", expected="one approval by this key", actual="two"
+            )
         seen.add(signer)
-        if approval.org_id != COORDINATOR and approval.org_id not in rule.voters:
+        if org_id != COORDINATOR and org_id not in rule.voters:
             raise BlockInvalid(
                 "approval_not_voter",
-                where,
+                f"approvals.{org_id}",
                 expected=", ".join(rule.voters) or COORDINATOR,
-                actual=approval.org_id,
+                actual=org_id,
             )
-        key = keys.key(approval.org_id, approval.key_id)
+        key = keys.key(org_id, key_id)
         if key is None:
             raise BlockInvalid(
-                "approval_key", where, expected=f"a key of {approval.org_id} at this height", actual=approval.key_id
+                "approval_key",
+                f"approvals.{org_id}",
+                expected=f"a key of {org_id} at this height",
+                actual=key_id,
             )
         if check_signatures:
             try:
                 verify(key, approval.signature, BLOCK_TYPE, header)
             except SignatureInvalid as error:
                 raise BlockInvalid(
-                    "approval_signature", where, expected=f"a signature by key {key.key_id}", actual=error.detail
+                    "approval_signature",
+                    f"approvals.{org_id}",
+                    expected=f"a signature by key {key.key_id}",
+                    actual=error.detail,
                 ) from error
     signers = {org_id for org_id, _ in seen}
     if COORDINATOR not in signers:
@@ -267,21 +274,21 @@ def _check_release(state: ChainState, header: Header) -> Extension:
             expected="a model hash and its provenance",
             actual=None,
         )
-    require(
-        not header.governance.actions,
-        "release_malformed",
-        "governance.actions",
-        expected="no entries",
-        actual=len(header.governance.actions),
-    )
+    if header.governance.actions:
+        raise BlockInvalid(
+            "release_malformed",
+            "governance.actions",
+            expected="no entries",
+            actual=len(header.governance.actions),
+        )
     orgs = provenance.training_orgs
-    require(
-        len(orgs) > 0 and list(orgs) == sorted(set(orgs)),
-        "release_malformed",
-        "provenance.training_orgs",
-        expected="distinct organisations in order, at least one",
-        actual=list(orgs),
-    )
+    if not orgs or list(orgs) != sorted(set(orgs)):
+        raise BlockInvalid(
+            "release_malformed",
+            "provenance.training_orgs",
+            expected="distinct organisations in order, at least one",
+            actual=list(orgs),
+        )
     lineage = state.releases.get(provenance.model_name)
     check_lineage(lineage, provenance)
     rule = state.keys.rule_for(training_orgs=orgs)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from ledger.chain.block import Provenance
 from ledger.chain.entries import WithdrawRelease
@@ -13,8 +14,7 @@ REMEMBERED = 32
 """Versions of a model, counted back from the newest, of which a verifier remembers those that stand."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """One release of one model."""
 
     version: int
@@ -22,8 +22,7 @@ class Release:
     round_number: int
 
 
-@dataclass(frozen=True)
-class Lineage:
+class Lineage(msgspec.Struct, frozen=True):
     """The releases of one model.
 
     Attributes:
@@ -52,7 +51,10 @@ class Lineage:
 def extended(lineage: Lineage | None, release: Release) -> Lineage:
     """The lineage with one more release, which `check_lineage` accepted."""
     before = lineage.standing if lineage else ()
-    return Lineage(release, (*(one for one in before if one.version > release.version - REMEMBERED), release))
+    forgotten = 0
+    while forgotten < len(before) and before[forgotten].version <= release.version - REMEMBERED:
+        forgotten += 1
+    return Lineage(release, (*before[forgotten:], release))
 
 
 def check_lineage(lineage: Lineage | None, provenance: Provenance) -> None:
@@ -65,31 +67,28 @@ def check_lineage(lineage: Lineage | None, provenance: Provenance) -> None:
         BlockInvalid: another version, another parent, or a round that was released already.
     """
     version = lineage.newest.version + 1 if lineage else 1
-    require(
-        provenance.model_version == version,
-        "version_mismatch",
-        "provenance.model_version",
-        expected=version,
-        actual=provenance.model_version,
-    )
+    if provenance.model_version != version:
+        raise BlockInvalid(
+            "version_mismatch", "provenance.model_version", expected=version, actual=provenance.model_version
+        )
     if lineage is None:
         return
-    if lineage.current is not None:
-        require(
-            provenance.parent_model_hash == lineage.current.model_hash,
+    parent = lineage.current
+    if parent is not None and provenance.parent_model_hash != parent.model_hash:
+        raise BlockInvalid(
             "parent_mismatch",
             "provenance.parent_model_hash",
-            expected=lineage.current.model_hash,
+            expected=parent.model_hash,
             actual=provenance.parent_model_hash,
         )
     # Numbers only grow, so no round can be released twice; remembering every round id would cost space per block.
-    require(
-        provenance.round_number > lineage.newest.round_number,
-        "round_reused",
-        "provenance.round_number",
-        expected=f"more than {lineage.newest.round_number}",
-        actual=provenance.round_number,
-    )
+    if provenance.round_number <= lineage.newest.round_number:
+        raise BlockInvalid(
+            "round_reused",
+            "provenance.round_number",
+            expected=f"more than {lineage.newest.round_number}",
+            actual=provenance.round_number,
+        )
 
 
 def withdrawn(lineage: Lineage | None, action: WithdrawRelease, where: str) -> Lineage:
@@ -121,7 +120,7 @@ def withdrawn(lineage: Lineage | None, action: WithdrawRelease, where: str) -> L
         expected=f"one that leaves a standing release among the last {REMEMBERED} versions",
         actual=action.model_version,
     )
-    return replace(lineage, standing=standing)
+    return msgspec.structs.replace(lineage, standing=standing)
 
 
 def _entry(release: Release) -> list[int | str]:

@@ -6,7 +6,8 @@ Organisations are counted, never keys. The policy stands in genesis; it is read 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ledger.chain.block import Rule
 from ledger.chain.entries import PolicyEntry
@@ -15,8 +16,7 @@ MULTISIG = "multisig"
 OPERATOR = "operator"
 
 
-@dataclass(frozen=True)
-class SealRule:
+class SealRule(msgspec.Struct, frozen=True):
     """What seals a block: the coordinator's signature and `threshold` approvals of distinct `voters`."""
 
     rule: Rule

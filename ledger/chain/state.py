@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ VERSION = 2
 """Of the remembered form; another one is no state, and the chain is verified from genesis again."""
 
 
-@dataclass(frozen=True)
-class ChainState:
+class ChainState(msgspec.Struct, frozen=True):
     """The chain after its last verified block.
 
     `cert_hash` is over the approvals of that block, so it names the `prev_cert` of the next one. The space grows with
@@ -32,7 +30,7 @@ class ChainState:
     cert_hash: str
     timestamp: str
     keys: KeySet
-    releases: Mapping[str, Lineage] = field(default_factory=dict)
+    releases: Mapping[str, Lineage] = msgspec.field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """A document from which `from_json` restores this state."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from federation.agent.errors import HomeInvalid
@@ -38,7 +39,7 @@ def block(chain: ChainState, model_hash: str | None = None) -> StoredBlock:
 
 
 def following(chain: ChainState) -> ChainState:
-    return replace(chain, height=chain.height + 1, block_hash=f"{chain.height + 1:064x}")
+    return msgspec.structs.replace(chain, height=chain.height + 1, block_hash=f"{chain.height + 1:064x}")
 
 
 def test_the_file_is_private(state: State, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Canonical bytes: one spelling for every value, and every other spelling refused."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -78,6 +79,19 @@ def test_encode_refuses(value: object) -> None:
     with pytest.raises(NotCanonical) as caught:
         canonical.encode({"ok": [value]})
     assert caught.value.status == 400
+
+
+@given(st.lists(st.dictionaries(KEYS, st.text(max_size=20) | st.integers() | st.none(), max_size=4), max_size=4))
+def test_the_fast_form_says_the_same(value: Any) -> None:
+    assert _told(canonical.encode_plain, value) == _told(canonical.encode, value)
+
+
+def _told(encode: Callable[[Any], bytes], value: Any) -> object:
+    """The bytes, or the fields of the refusal."""
+    try:
+        return encode(value)
+    except NotCanonical as error:
+        return error.fields
 
 
 def test_error_names_the_place() -> None:
