@@ -129,7 +129,7 @@ def _verdict(report: Report) -> list[str]:
     lines = [f"Warning: {text}" for text in report.warnings]
     bad = report.first_bad
     if bad is not None:
-        return [*lines, f"BAD at height {bad.height}: {bad.code}: {bad.field} is {bad.actual}, expected {bad.expected}"]
+        return [*lines, f"BAD at height {bad.height}: {bad.code}, {bad.field}: {bad.actual} (expected: {bad.expected})"]
     return [
         *lines,
         f"Chain valid: {report.blocks_verified} blocks, last {report.last_block_hash}",
