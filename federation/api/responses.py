@@ -22,7 +22,7 @@ class RegistrationAnswer(Answer):
     org_id = serializers.CharField()
     registered_at = serializers.DateTimeField()
     status = _status("pending", "active", "suspended")
-    key_status = serializers.ChoiceField(choices=("none", "unproven", "proven"))
+    key_status = serializers.ChoiceField(choices=("none", "unproven", "proven", "revoked"))
 
 
 class OrganizationEntry(Answer):
@@ -32,7 +32,7 @@ class OrganizationEntry(Answer):
     status = _status("pending", "active", "suspended")
     last_update = serializers.DateTimeField(allow_null=True, help_text="last accepted submission")
     org_name = serializers.CharField()
-    key_status = serializers.ChoiceField(choices=("none", "unproven", "proven"))
+    key_status = serializers.ChoiceField(choices=("none", "unproven", "proven", "revoked"))
     registered_at = serializers.DateTimeField()
 
 
@@ -224,7 +224,7 @@ class ModelEntry(Answer):
     version = serializers.IntegerField()
     model_hash = serializers.CharField()
     parent_hash = serializers.CharField(allow_null=True)
-    status = _status("initial", "candidate", "released", "refused")
+    status = _status("initial", "candidate", "released", "refused", "withdrawn")
     block_height = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
 

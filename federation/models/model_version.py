@@ -16,6 +16,7 @@ class ModelVersion(models.Model):
         CANDIDATE = "candidate", "aggregated, waiting for approvals"
         RELEASED = "released", "sealed on the chain"
         REFUSED = "refused", "no quorum approved it"
+        WITHDRAWN = "withdrawn", "released, and withdrawn by a later block"
 
     model_name = models.CharField(max_length=64)
     version = models.PositiveIntegerField()
@@ -44,7 +45,7 @@ class ModelVersion(models.Model):
             ),
             models.CheckConstraint(
                 name="released_version_has_block",
-                condition=~models.Q(status="released") | models.Q(block_height__isnull=False),
+                condition=~models.Q(status__in=("released", "withdrawn")) | models.Q(block_height__isnull=False),
             ),
         )
 

@@ -10,7 +10,8 @@ class Organization(models.Model):
     """A security team that takes part in the federation.
 
     Its signing key is declared here with its proof of possession; the key becomes a *member's* key only when its
-    admission is sealed on the chain (`ledger` owns that record and knows the organisation by `org_id`).
+    admission is sealed on the chain (`ledger` owns that record and knows the organisation by `org_id`). From then on
+    the key here follows the chain's: a rotation replaces it, a revocation takes it away.
     """
 
     class Status(models.TextChoices):
@@ -22,6 +23,7 @@ class Organization(models.Model):
         NONE = "none", "no key"
         UNPROVEN = "unproven", "declared without proof of possession"
         PROVEN = "proven", "proof of possession verified"
+        REVOKED = "revoked", "its last key was revoked"
 
     org_id = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)
@@ -45,7 +47,11 @@ class Organization(models.Model):
             models.CheckConstraint(
                 name="organization_key_matches_status",
                 condition=models.Q(key_status="none", public_key__isnull=True)
-                | models.Q(key_status__in=("unproven", "proven"), public_key__isnull=False),
+                | models.Q(key_status__in=("unproven", "proven", "revoked"), public_key__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="organization_without_its_key_is_suspended",
+                condition=~models.Q(key_status="revoked") | models.Q(status="suspended"),
             ),
         )
 

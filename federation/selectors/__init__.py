@@ -5,7 +5,14 @@ from federation.selectors.participants import participants_page
 from federation.selectors.participation import current_round_for, own_submission
 from federation.selectors.rounds import campaign_detail, round_by_id, round_started, round_status, rounds_page
 from federation.selectors.status import federation_status
-from federation.selectors.versions import model_by_hash, models_page, parent_version, released_version
+from federation.selectors.versions import (
+    model_by_hash,
+    models_page,
+    next_version,
+    parent_version,
+    released_version,
+    version_of,
+)
 
 __all__ = [
     "campaign_detail",
@@ -14,6 +21,7 @@ __all__ = [
     "federation_status",
     "model_by_hash",
     "models_page",
+    "next_version",
     "organizations_page",
     "own_submission",
     "parent_version",
@@ -24,4 +32,5 @@ __all__ = [
     "round_status",
     "rounds_page",
     "signing_keys",
+    "version_of",
 ]

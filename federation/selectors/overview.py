@@ -64,7 +64,10 @@ def _glance(organization: Organization, now: datetime) -> OrganizationGlance:
     if organization.status == Organization.Status.PENDING:
         return OrganizationGlance(organization, "pending", "waits for an operator's approval")
     if organization.status == Organization.Status.SUSPENDED:
-        return OrganizationGlance(organization, "suspended", "suspended by an operator")
+        revoked = organization.key_status == Organization.KeyStatus.REVOKED
+        return OrganizationGlance(
+            organization, "suspended", "its last key was revoked" if revoked else "suspended by an operator"
+        )
     if organization.last_seen_at is None:
         return OrganizationGlance(organization, "never connected", "registered, and never heard of since")
     if now - organization.last_seen_at > DISCONNECTED_AFTER:

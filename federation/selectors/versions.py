@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from federation.errors import ModelMissing
 from federation.models import ModelVersion
 from flxdr.core.clock import format_timestamp
 
 Status = ModelVersion.Status
-PUBLIC = (Status.INITIAL, Status.RELEASED)
+STANDING = (Status.INITIAL, Status.RELEASED)
+PUBLIC = (*STANDING, Status.WITHDRAWN)
 
 
 def parent_version(model_name: str) -> ModelVersion | None:
-    """What the next round of the model starts from: its newest release, else its initial version."""
-    return ModelVersion.objects.filter(model_name=model_name, status__in=PUBLIC).order_by("-version").first()
+    """What the next round of the model starts from: its newest release that stands, else its initial version."""
+    return ModelVersion.objects.filter(model_name=model_name, status__in=STANDING).order_by("-version").first()
+
+
+def next_version(model_name: str) -> int:
+    """The number of the model's next release; withdrawn ones keep theirs."""
+    sealed = ModelVersion.objects.filter(model_name=model_name, status__in=PUBLIC)
+    return (sealed.aggregate(newest=Max("version"))["newest"] or 0) + 1
+
+
+def version_of(model_name: str, version: int) -> ModelVersion | None:
+    """One version of a model, whatever became of it since it was released."""
+    return ModelVersion.objects.filter(model_name=model_name, version=version).exclude(status=Status.REFUSED).first()
 
 
 def released_version(model_name: str) -> ModelVersion | None:
-    """The model's newest release."""
+    """The model's newest release that stands."""
     return ModelVersion.objects.filter(model_name=model_name, status=Status.RELEASED).order_by("-version").first()
 
 

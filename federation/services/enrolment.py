@@ -52,7 +52,8 @@ def register(
     It is active at once in development or with an enrolment token, else pending an operator's approval. A key with a
     proof of possession is proposed for admission to the chain as soon as the organisation is active; a key without
     one stays `unproven` until the same registration comes again with it. An enrolment token names who the operator
-    means by `org_id`: its registration takes the place of one that waits under that name, whoever made it.
+    means by `org_id`: its registration takes the place of one that waits under that name, whoever made it. An
+    organisation whose last key was revoked registers anew, with another key.
 
     Raises:
         RegistrationInvalid, KeyInvalid: a value out of bounds, or a proof without a key.
@@ -70,6 +71,8 @@ def register(
         organization = Organization.objects.select_for_update().filter(org_id=declared.org_id).first()
         if organization is None:
             organization = _create(declared, key_proof if proven else None, active=entitled, clock=clock)
+        elif organization.key_status == KeyStatus.REVOKED:
+            _return(organization, declared, key_proof if proven else None, active=entitled, clock=clock)
         else:
             if invited and organization.status == Status.PENDING and _differs(organization, declared):
                 _replace(organization, declared, clock)
@@ -107,11 +110,17 @@ def suspend(*, org_id: str, actor: str, clock: Clock) -> Organization:
 
 
 def readmit(*, org_id: str, actor: str, clock: Clock) -> Organization:
-    """Let a suspended organisation back in.
+    """Let a suspended organisation back in; not one whose last key was revoked, which registers anew.
 
     Raises:
         OrganizationMissing, OrganizationStateConflict
     """
+    if Organization.objects.filter(org_id=org_id, key_status=KeyStatus.REVOKED).exists():
+        raise OrganizationStateConflict(
+            f"the last key of {org_id} was revoked",
+            expected="an organization with a key, or one that never had any",
+            action="Let it register anew, with a new key (`flxdr-agent init` and `enrol` in a new home).",
+        )
     return _move(
         org_id=org_id, source=Status.SUSPENDED, target=Status.ACTIVE, event="readmitted", actor=actor, clock=clock
     )
@@ -210,6 +219,27 @@ def _create(declared: Registration, key_proof: bytes | None, *, active: bool, cl
         clock=clock,
     )
     return organization
+
+
+def _return(
+    organization: Organization, declared: Registration, key_proof: bytes | None, *, active: bool, clock: Clock
+) -> None:
+    """Register an organisation anew that lost its last key; what it was approved for ended with that."""
+    key = declared.public_key
+    if key is None or ledger.selectors.is_retired(key.key_id):
+        raise RegistrationConflict(
+            f"the last key of {organization.org_id} was revoked",
+            expected="a registration with a new key",
+            action="Make one in a new home: `flxdr-agent init`, then `enrol`.",
+        )
+    organization.name = declared.name
+    organization.data_sources = dict(declared.data_sources)
+    organization.status = Status.ACTIVE if active else Status.PENDING
+    organization.public_key, organization.key_proof = key.spki, key_proof
+    organization.key_status = KeyStatus.PROVEN if key_proof else KeyStatus.UNPROVEN
+    organization.approved_at = clock.now() if active else None
+    organization.save()
+    _record("registered_anew", organization, organization.org_id, clock)
 
 
 def _differs(organization: Organization, declared: Registration) -> bool:

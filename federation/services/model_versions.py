@@ -40,13 +40,10 @@ def ensure_parent(*, model_name: str, clock: Clock) -> ModelVersion | None:
 
 
 def parent_of(config: RoundConfig) -> ModelVersion | None:
-    """The stored model that a round's updates are relative to; None until the first one fixes the schema.
-
-    Only the model's open round can release a version, so during a round the newest one stays its parent.
-    """
-    parent = selectors.parent_version(config.model_name)
+    """The stored model that a round's updates are relative to; None until the first one fixes the schema."""
+    parent = selectors.version_of(config.model_name, config.parent_version)
     if config.parent_hash is not None and (parent is None or parent.model_hash != config.parent_hash):
-        raise RuntimeError(f"the parent of {config.round_id} is not the newest version of {config.model_name}")
+        raise RuntimeError(f"the parent of {config.round_id} is no version of {config.model_name}")
     return parent
 
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+from federation import selectors
 from federation.errors import SubmissionDamaged
 from federation.models import ModelVersion, Submission, TrainingRound
 from federation.round_config import RoundConfig
@@ -85,8 +86,7 @@ def _same(field: str, expected: str | None, actual: str | None) -> None:
 
 def _parent(config: RoundConfig) -> ModelVersion:
     """The model that the round started from: by its hash, checked against its bytes."""
-    versions = ModelVersion.objects.filter(model_name=config.model_name, version=config.parent_version)
-    parent = versions.exclude(status=ModelVersion.Status.REFUSED).first()
+    parent = selectors.version_of(config.model_name, config.parent_version)
     if parent is None:
         raise _NotRecomputable(f"version {config.parent_version} of {config.model_name} is not stored")
     if config.parent_hash is not None and _model_hash(parent) != config.parent_hash:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from federation.models import ModelVersion
-from federation.services import rounds
+from federation.services import governed, rounds
 from federation.services.queue import ADVANCE_CAMPAIGN, enqueue
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock, ManualClock, SystemClock
 from flxdr.platform.audit import record_event
-from ledger.chain.entries import Action, Admit
+from ledger.chain.entries import Action
 from ledger.models import Block, Proposal
 from privacy.services import budget
 
@@ -51,15 +51,8 @@ class ReleaseListener:
             enqueue(ADVANCE_CAMPAIGN, campaign_id=training_round.campaign_id)
 
     def entry_sealed(self, *, proposal: Proposal, block: Block, entry: Action) -> None:
-        """An organisation whose key was admitted is a member now and takes part from the next round on."""
-        if isinstance(entry, Admit):
-            record_event(
-                kind="organization.admitted",
-                actor=COORDINATOR,
-                subject=entry.org_id,
-                data={"block_height": block.height, "proposal_id": proposal.pk},
-                clock=_clock_of(proposal),
-            )
+        """Organisations come, go and change keys; releases stop standing."""
+        governed.follow(entry, block=block, clock=_clock_of(proposal))
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
         """No quorum approved the candidate: it never becomes the global model, and what its round cost stays spent."""

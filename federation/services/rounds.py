@@ -205,19 +205,31 @@ def abort_round(*, round_id: str, actor: str, reason: str, clock: Clock) -> Trai
         RoundStateConflict: it has ended.
     """
     with transaction.atomic():
-        lock_chain()
-        candidate = ModelVersion.objects.filter(
-            training_round__round_id=round_id, status=ModelVersion.Status.CANDIDATE
-        ).first()
-        aborted = fail_round(round_id=round_id, code="aborted", reason=reason, actor=actor, clock=clock)
+        aborted = stop_round(round_id=round_id, code="aborted", reason=reason, actor=actor, clock=clock)
         training_round = TrainingRound.objects.filter(round_id=round_id).first()
         if training_round is None:
             raise RoundMissing(f"no round {round_id!r}")
         if not aborted:
             raise RoundStateConflict(f"the round is {training_round.status}", expected="a round that has not ended")
-        if candidate is not None and candidate.proposal_id is not None:
-            withdraw(proposal_id=candidate.proposal_id, actor=actor, reason=f"aborted: {reason}", clock=clock)
         return training_round
+
+
+def stop_round(*, round_id: str, code: str, reason: str, actor: str, clock: Clock) -> bool:
+    """End an open round, and take back its model if it is before the organisations.
+
+    Returns:
+        Whether this call ended it.
+    """
+    with transaction.atomic():
+        lock_chain()
+        candidate = ModelVersion.objects.filter(
+            training_round__round_id=round_id, status=ModelVersion.Status.CANDIDATE
+        ).first()
+        if not fail_round(round_id=round_id, code=code, reason=reason, actor=actor, clock=clock):
+            return False
+        if candidate is not None and candidate.proposal_id is not None:
+            withdraw(proposal_id=candidate.proposal_id, actor=actor, reason=f"{code}: {reason}", clock=clock)
+        return True
 
 
 def _next_number(model_name: str, requested: int | None) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
 MODEL_MEDIA_TYPE = "application/vnd.safetensors"
+STANDING_HEADER = "Model-Standing"
 
 
 class OneRepresentation(BaseContentNegotiation):
@@ -56,7 +57,8 @@ class ModelFileViewSet(FederationViewSet):
         operation_id="model_file",
         summary="A model by its hash",
         description="Canonical safetensors with int32 tensors in units of 2^-24. A candidate that waits for approvals "
-        "is served to the participants of its round and to operators only.",
+        "is served to the participants of its round and to operators only. The answer's header `Model-Standing` says "
+        "what became of the model: initial, candidate, released, refused, or withdrawn, which is to be used no more.",
         tags=["participation"],
         parameters=[
             _header("If-None-Match", "the model hash in quotes: 304 when the caller has it already"),
@@ -72,9 +74,11 @@ class ModelFileViewSet(FederationViewSet):
     def retrieve(self, request: Request, model_hash: str) -> HttpResponseBase:
         principal = principal_of(request)
         version = selectors.model_by_hash(model_hash, viewer=principal.org_id)
-        return serve(
+        answer = serve(
             blobs().path(version.blob_digest), meta=request.META, etag=version.model_hash, content_type=MODEL_MEDIA_TYPE
         )
+        answer.headers[STANDING_HEADER] = version.status
+        return answer
 
 
 class ModelViewSet(FederationViewSet):

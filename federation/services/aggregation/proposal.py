@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from numpy.typing import NDArray
 
+from federation import selectors
 from federation.aggregation import anomaly
 from federation.aggregation.anomaly import AnomalyScore
 from federation.models import ModelVersion, Participant, TrainingRound
@@ -71,7 +72,7 @@ def commit(claim: RoundClaim, found: Outcome) -> bool:
         _note_participants(claim.training_round, found)
         version = ModelVersion.objects.create(
             model_name=config.model_name,
-            version=config.parent_version + 1,
+            version=selectors.next_version(config.model_name),
             model_hash=found.files.model_hash,
             parent_hash=config.parent_hash or "",
             blob_digest=found.files.blob_digest,
