@@ -11,6 +11,7 @@ from federation.agent.state_rows import StoredBlock
 from flxdr.core.errors import Malformed
 from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.block import block_hash, parse_header
+from ledger.chain.entries import WithdrawRelease
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.verify import Anchor, Report, verify_chain
@@ -127,12 +128,14 @@ def _verify_page(
 def _stored(data: bytes) -> StoredBlock:
     header = parse_header(data)
     provenance = header.provenance
+    withdrawal = next((entry for entry in header.governance.actions if isinstance(entry, WithdrawRelease)), None)
+    concerned = provenance or withdrawal
     return StoredBlock(
         height=header.height,
         block_hash=block_hash(data),
         header=data,
-        model_name=provenance.model_name if provenance else None,
-        model_version=provenance.model_version if provenance else None,
+        model_name=concerned.model_name if concerned else None,
+        model_version=concerned.model_version if concerned else None,
         model_hash=header.model_hash,
     )
 

@@ -22,20 +22,24 @@ NORMALISER_SUFFIX = ".normaliser.safetensors"
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model and what normalises its features. `height` is the block that released it, where one did."""
+    """A model and what normalises its features. `height` is the block that released it, where one did.
+
+    `withdrawn`: a later block withdrew it; it is to be looked at, never to be used.
+    """
 
     name: str
     model_hash: str
     tensors: dict[str, Int32]
     normaliser: dict[str, Int32] | None
     height: int | None
+    withdrawn: bool = False
 
 
 def find_model(agent: Agent, target: str, *, normaliser: str | None) -> FoundModel:
     """The model that `target` names.
 
     Args:
-        target: `latest` (the newest release of the classifier), a model hash, or a file.
+        target: `latest` (the newest standing release of the classifier), a model hash, or a file.
         normaliser: a hash or file; by default the file beside a model file, or the newest normaliser that was released
             before the model.
 
@@ -43,19 +47,20 @@ def find_model(agent: Agent, target: str, *, normaliser: str | None) -> FoundMod
         UsageInvalid: neither of them.
         CheckFailed, Refused, Unreachable: it cannot be had, or is not what it should be.
     """
-    height = None
+    height, withdrawn = None, False
     if target == LATEST or _HASH.match(target):
         chain.follow(agent)
         newest = agent.state.newest_release(EDGE_CLASSIFIER) if target == LATEST else agent.state.release_of(target)
         if newest is None and target == LATEST:
-            raise CheckFailed(f"no release of {EDGE_CLASSIFIER} is on the chain yet", expected="a sealed release")
+            raise CheckFailed(f"no release of {EDGE_CLASSIFIER} stands on the chain", expected="a sealed release")
         wanted = newest.model_hash if newest is not None and newest.model_hash is not None else target
         tensors, height = fetch_model(agent, wanted), newest.height if newest is not None else None
+        withdrawn = newest is not None and newest.withdrawn
     else:
         tensors = _read_file(Path(target))
     name = _name_of(tensors)
     normalised_by = _normaliser(agent, name, target, normaliser, height)
-    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, normalised_by, height)
+    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, normalised_by, height, withdrawn)
 
 
 def _normaliser(

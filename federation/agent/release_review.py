@@ -24,7 +24,7 @@ from models_ml.validation import compare
 def check_release(agent: Agent, header: Header, records: RecordSource, steps: list[str]) -> bool:
     """Check a release whose header already extends the verified chain.
 
-    4. Its parent is the newest release on the verified chain, or the model's own beginning.
+    4. Its parent is the newest standing release on the verified chain, or the model's own beginning.
     5. It is the round that this organisation trained for, as it was configured.
     6. This organisation's own update is included, bytes and sample count.
     7. The model's bytes have the hash that the header names, and the model's schema.
@@ -40,8 +40,8 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
     provenance = header.provenance
     assert provenance is not None
     assert header.model_hash is not None
-    _check_parent(agent, provenance)
-    steps.append(f"4. Parent is version {provenance.model_version - 1} of the verified chain.")
+    parent_version = _check_parent(agent, provenance)
+    steps.append(f"4. Parent is version {parent_version} of the verified chain.")
     own = agent.state.update_for(provenance.round_id)
     config = None
     if own is not None:
@@ -60,13 +60,15 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
     return _validate(agent, provenance, (candidate, normaliser), records, steps)
 
 
-def _check_parent(agent: Agent, provenance: Provenance) -> None:
+def _check_parent(agent: Agent, provenance: Provenance) -> int:
     parent_hash, version = expected_parent(agent, provenance.model_name)
-    if (provenance.parent_model_hash, provenance.model_version) != (parent_hash, version + 1):
+    following = agent.state.newest_version(provenance.model_name) + 1
+    if (provenance.parent_model_hash, provenance.model_version) != (parent_hash, following):
         raise CheckFailed(
             f"the release is version {provenance.model_version} of parent {provenance.parent_model_hash}",
-            expected=f"version {version + 1} of parent {parent_hash}",
+            expected=f"version {following} of parent {parent_hash}",
         )
+    return version
 
 
 def _check_round(agent: Agent, provenance: Provenance, config: RoundConfig, own: PreparedUpdate) -> None:
@@ -145,7 +147,7 @@ def _validate(
     validation = records.load().validation
     parent_hash = provenance.parent_model_hash
     try:
-        if provenance.model_version == 1 or parent_hash is None:
+        if parent_hash is None or agent.state.release_of(parent_hash) is None:
             steps.append(_first_score(task, candidate, validation, normaliser))
             return True
         parent = fetch_model(agent, parent_hash, schema_of(candidate))

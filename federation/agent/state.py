@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from federation.agent.errors import HomeInvalid
-from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, update_of, vote_of
+from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, block_of, update_of, vote_of
 from ledger.chain.state import ChainState
 
 SCHEMA_VERSION = 1
@@ -60,7 +60,12 @@ CREATE TABLE round_update (
 ) STRICT;
 """
 
-_BLOCKS = "SELECT height, block_hash, header, model_name, model_version, model_hash FROM block"
+# A withdrawal names its model and the first version that is used no more, and carries no model itself.
+_BLOCKS = (
+    "SELECT height, block_hash, header, model_name, model_version, model_hash, EXISTS ("
+    "SELECT 1 FROM block AS later WHERE later.model_hash IS NULL AND later.model_name = block.model_name"
+    " AND later.model_version <= block.model_version AND later.height > block.height) AS withdrawn FROM block"
+)
 MAX_HEIGHT = 2**53
 
 
@@ -167,16 +172,26 @@ class State:
         return None if row is None else str(row[0])
 
     def newest_release(self, model_name: str, *, below: int | None = None) -> StoredBlock | None:
-        """The newest release of a model on the verified chain; `below`: among the blocks under that height."""
-        query = f"{_BLOCKS} WHERE model_name = ? AND height < ? ORDER BY height DESC LIMIT 1"
-        row = self._db.execute(query, (model_name, MAX_HEIGHT if below is None else below)).fetchone()
-        return None if row is None else StoredBlock(*row)
+        """The newest standing release of a model on the verified chain; `below`: of the blocks under that height."""
+        query = (
+            f"{_BLOCKS} WHERE model_name = ? AND model_hash IS NOT NULL AND height < ? AND NOT withdrawn"
+            " ORDER BY height DESC LIMIT 1"
+        )
+        return self._one_block(query, model_name, MAX_HEIGHT if below is None else below)
+
+    def newest_version(self, model_name: str) -> int:
+        """The number of a model's newest release, withdrawn or not; 0 before the first."""
+        query = "SELECT MAX(model_version) FROM block WHERE model_name = ? AND model_hash IS NOT NULL"
+        (newest,) = self._db.execute(query, (model_name,)).fetchone()
+        return newest or 0
 
     def release_of(self, model_hash: str) -> StoredBlock | None:
-        """The newest release of exactly that model."""
-        query = f"{_BLOCKS} WHERE model_hash = ? ORDER BY height DESC LIMIT 1"
-        row = self._db.execute(query, (model_hash,)).fetchone()
-        return None if row is None else StoredBlock(*row)
+        """The newest release of exactly that model; one that stands, if any does."""
+        return self._one_block(f"{_BLOCKS} WHERE model_hash = ? ORDER BY withdrawn, height DESC LIMIT 1", model_hash)
+
+    def _one_block(self, query: str, *values: str | int) -> StoredBlock | None:
+        row = self._db.execute(query, values).fetchone()
+        return None if row is None else block_of(row)
 
     def vote_on(self, block_hash: str) -> Vote | None:
         return self._one_vote("block_hash = ?", block_hash)

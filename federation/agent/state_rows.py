@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Decision = Literal["approve", "reject"]
 Outcome = Literal["prepared", "accepted", "refused"]
@@ -12,7 +12,10 @@ Outcome = Literal["prepared", "accepted", "refused"]
 
 @dataclass(frozen=True)
 class StoredBlock:
-    """A verified block: its exact header bytes, and what it released."""
+    """A verified block: its exact header bytes, and what it released, or withdrew (then without a `model_hash`).
+
+    `withdrawn`: a later block withdrew what this one released.
+    """
 
     height: int
     block_hash: str
@@ -20,6 +23,7 @@ class StoredBlock:
     model_name: str | None = None
     model_version: int | None = None
     model_hash: str | None = None
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,12 @@ class PreparedUpdate:
     signature: bytes
     outcome: Outcome = "prepared"
     detail: str = ""
+
+
+def block_of(row: Sequence[Any]) -> StoredBlock:
+    """A row of `block`, and whether a later one withdrew it."""
+    height, block_hash, header, model_name, model_version, model_hash, withdrawn = row
+    return StoredBlock(height, block_hash, header, model_name, model_version, model_hash, bool(withdrawn))
 
 
 def vote_of(row: Sequence[object]) -> Vote:

@@ -108,7 +108,7 @@ def submit(agent: Agent, prepared: PreparedUpdate) -> bool:
 
 
 def parent_of(agent: Agent, config: RoundConfig) -> dict[str, Int32]:
-    """The model that the round starts from: the newest release on the verified chain, or the model's own beginning.
+    """The model that the round starts from: the newest standing release on the chain, or the model's own beginning.
 
     Raises:
         CheckFailed: the round names another parent, or another optimiser state than its parent's block does.
@@ -153,8 +153,10 @@ def normaliser_of(agent: Agent, config: RoundConfig) -> dict[str, Int32] | None:
     if named is None:
         return None
     release = agent.state.release_of(named)
-    if release is None or release.model_name != EDGE_NORMALISER:
-        raise CheckFailed(f"the round's normaliser {named} is no release", expected=f"a sealed {EDGE_NORMALISER}")
+    if release is None or release.model_name != EDGE_NORMALISER or release.withdrawn:
+        raise CheckFailed(
+            f"the round's normaliser {named} is no release that stands", expected=f"a sealed {EDGE_NORMALISER}"
+        )
     return fetch_model(agent, named, registry.MODELS[EDGE_NORMALISER].schema)
 
 

@@ -18,7 +18,7 @@ from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, SubmissionEntry, block_hash, submissions_root
 from ledger.chain.checks import advance
-from ledger.chain.entries import COORDINATOR, Admit, Found, PolicyEntry, parse_statement
+from ledger.chain.entries import COORDINATOR, Action, Admit, Found, PolicyEntry, parse_statement
 from ledger.chain.membership import key_entry
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
@@ -112,9 +112,19 @@ class FakeFederation:
             proof=dsse.encode_base64(proof),
             endorsement=None,
         )
-        keys = self.state.keys
-        rule = keys.rule_for()
+        return self.governance(entry)
+
+    def governance(self, entry: Action) -> Governance:
+        rule = self.state.keys.rule_for(action=entry)
         return Governance(rule=rule.rule, voters=rule.voters, threshold=rule.threshold, actions=(entry,))
+
+    def propose_entry(self, entry: Action) -> dict[str, Any]:
+        return self.propose(self.header("governance", self.governance(entry)))
+
+    def govern(self, entry: Action) -> None:
+        """Seal an entry; every voter approves it."""
+        governance = self.governance(entry)
+        self.seal("governance", governance, {name: self.peers[name] for name in governance.voters})
 
     def admit(self, org_id: str, key: PrivateKey) -> None:
         """Seal an admission; the members so far approve it."""
@@ -132,7 +142,7 @@ class FakeFederation:
         fields: dict[str, Any] = {
             "chain_id": self.genesis,
             "round_id": f"{trained}-round-{number}",
-            "round_number": release.round_number + 1 if release else 1,
+            "round_number": lineage.newest.round_number + 1 if lineage else 1,
             "model_name": trained,
             "model_schema": tuple((tensor.name, tensor.shape) for tensor in spec.schema.tensors),
             "parent_hash": release.model_hash if release else codec.model_hash(initial),
@@ -195,12 +205,13 @@ class FakeFederation:
         model_hash = codec.model_hash(body)
         self.models[model_hash] = body
         entries = self.entries(config.round_id)
+        lineage = self.state.releases.get(config.model_name)
         fields: dict[str, Any] = {
             "round_id": config.round_id,
             "round_number": config.round_number,
             "config_hash": config.config_hash,
             "model_name": config.model_name,
-            "model_version": config.parent_version + 1,
+            "model_version": lineage.newest.version + 1 if lineage else 1,
             "parent_model_hash": config.parent_hash,
             "aggregation_method": config.aggregation_method,
             "aggregation_params": dict(config.aggregation_params),

@@ -86,6 +86,7 @@ def test_status_tells_what_is_remembered(bench: Bench) -> None:
     assert after["releases"][CLASSIFIER] == {
         "version": 1,
         "model_hash": bench.coordinator.state.releases[CLASSIFIER].newest.model_hash,
+        "newest": 1,
     }
     assert CLASSIFIER in bench.cli("status").stdout
 

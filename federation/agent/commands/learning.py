@@ -125,11 +125,14 @@ def evaluate(
         _warn_of_bad_lines(agent, reports)
         if not len(stream):
             raise DataInvalid("there is no record to evaluate on", expected="at least one")
+        if found.withdrawn:
+            agent.output.warn(f"model {found.model_hash} was withdrawn by the members: it is to be used no more")
         figures = task_for(found.name).evaluate(found.tensors, stream, normaliser=found.normaliser)
         document = {
             "model": found.name,
             "model_hash": found.model_hash,
             "block_height": found.height,
+            "withdrawn": found.withdrawn,
             "normalised": found.normaliser is not None,
             "metrics": figures,
             "records": [report.as_json() for report in reports],

@@ -152,7 +152,11 @@ def _status_lines(document: Mapping[str, Any]) -> list[str]:
     shown = {name: value for name, value in document.items() if name not in {"releases", "last_update"}}
     lines = [f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in shown.items()]
     for name, release in document["releases"].items():
-        lines.append(f"release of {name}: version {release['version']}, {release['model_hash']}")
+        newer = (
+            f" (versions up to {release['newest']} are withdrawn)" if release["newest"] != release["version"] else ""
+        )
+        standing = f"version {release['version']}, {release['model_hash']}" if release["version"] else "none stands"
+        lines.append(f"release of {name}: {standing}{newer}")
     return [*lines, f"last update: {_fate(document['last_update'])}"]
 
 
@@ -186,9 +190,12 @@ def _status(agent: Agent, home: Path) -> dict[str, Any]:
         "updates_to_send": len(agent.state.unfinished_updates()),
         "votes_to_send": len(agent.state.unsent_votes()),
         "releases": {
-            name: {"version": lineage.current.version, "model_hash": lineage.current.model_hash}
+            name: {
+                "version": lineage.current.version if lineage.current else 0,
+                "model_hash": lineage.current.model_hash if lineage.current else None,
+                "newest": lineage.newest.version,
+            }
             for name, lineage in (state.releases.items() if state else ())
-            if lineage.current is not None
         },
         "last_update": _last_update(agent, reachable=answer == "ok"),
     }
