@@ -160,9 +160,9 @@ def newest_tree_position() -> int:
     return -1 if newest is None else int(newest)
 
 
-def tree_rows(last: int) -> Iterator[tuple[int, bytes]]:
-    """Position and hash of the stored nodes up to position `last`, in order, in constant memory."""
-    after = -1
+def tree_rows(first: int, last: int) -> Iterator[tuple[int, bytes]]:
+    """Position and hash of the stored nodes from position `first` to `last`, in order, in constant memory."""
+    after = first - 1
     while batch := list(
         TreeNode.objects.filter(position__gt=after, position__lte=last)
         .order_by("position")

@@ -93,16 +93,21 @@ class TreeWatch:
 
     Args:
         held: checkpoints that somebody outside keeps.
-        stored: position and hash of every node that a database stores, in order.
+        stored: position and hash of every node that a database stores (after those of `frontier`), in order.
+        frontier: of the blocks before those that come; it grows with them. Held checkpoints need all blocks.
     """
 
     def __init__(
-        self, held: Sequence[HeldCheckpoint] = (), *, stored: Iterator[tuple[int, bytes]] | None = None
+        self,
+        held: Sequence[HeldCheckpoint] = (),
+        *,
+        stored: Iterator[tuple[int, bytes]] | None = None,
+        frontier: Frontier | None = None,
     ) -> None:
         self.last_good: Checkpoint | None = None
         self._held = held
         self._stored = stored
-        self._frontier = Frontier()
+        self._frontier = frontier if frontier is not None else Frontier()
         self._due: defaultdict[int, list[HeldCheckpoint]] = defaultdict(list)
         self._waiting: list[tuple[HeldCheckpoint, bytes]] = []
         self._coordinator: PublicKey | None = None

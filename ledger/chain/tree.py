@@ -100,6 +100,11 @@ class Frontier:
         self.size = size
         self._peaks = list(peaks)
 
+    @property
+    def peaks(self) -> Sequence[bytes]:
+        """The hashes of the complete subtrees that make up the tree, left to right."""
+        return tuple(self._peaks)
+
     @classmethod
     def from_nodes(cls, size: int, nodes: Mapping[int, bytes]) -> Frontier:
         """The frontier of a stored tree.

@@ -87,7 +87,7 @@ def verify_chain(
         tally: what that run returned, where the warnings are to be about the whole chain.
         genesis: pinned genesis hash.
         anchor: a remembered block of a chain that is verified from its start.
-        tree: a fresh one, of held checkpoints and stored nodes, for a chain that is verified from its start.
+        tree: a fresh one, of held checkpoints and stored nodes; continues where `state` does.
         signatures_from: below this height the public-key operations are skipped; the report warns.
         tip: height of the last record, where known; names the end of the suspect range.
         now: refuses blocks more than five minutes from the future.

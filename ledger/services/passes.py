@@ -19,9 +19,8 @@ from django.db.models import Q, QuerySet
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
 from ledger import selectors
-from ledger.chain.verify import Verification
 from ledger.models import Block, VerificationPass
-from ledger.services.verification import Memory, run_pass
+from ledger.services.verification import Outcome, run_pass
 
 VERIFY_WHOLE = "ledger.tasks.verify_whole"
 LEASE = timedelta(seconds=60)
@@ -96,7 +95,7 @@ def make_due_pass(*, clock: Clock) -> VerificationPass | None:
 
 
 def keep(
-    outcome: Verification,
+    outcome: Outcome,
     *,
     head: Head,
     began_at: datetime,
@@ -112,7 +111,6 @@ def keep(
         told: an audit event is written; else only if the chain was found good before and bad now, or the other way.
     """
     report = outcome.report
-    memory = Memory.of(outcome) if report.chain_valid else None
     with transaction.atomic():
         before = selectors.last_pass()
         values = {
@@ -124,8 +122,8 @@ def keep(
             "tip_hash": head.block_hash,
             "valid": report.chain_valid,
             "report": report.as_json(),
-            "memory": memory.as_json() if memory else None,
-            "verified_to": outcome.state.height if outcome.state else -1,
+            "memory": outcome.memory.as_json() if outcome.memory else None,
+            "verified_to": outcome.verified_to,
         }
         older = VerificationPass.objects.filter(status=Status.ENDED, began_at__lte=began_at)
         if older.update(**values) != 1:
@@ -137,13 +135,12 @@ def keep(
     return selectors.last_pass()
 
 
-def remember(outcome: Verification, *, since: VerificationPass) -> None:
+def remember(outcome: Outcome, *, since: VerificationPass) -> None:
     """Let later passes continue where this one, which continued `since`, ended."""
-    memory = Memory.of(outcome)
-    if memory is not None:
+    if outcome.memory is not None:
         VerificationPass.objects.filter(
-            pk=since.pk, began_at=since.began_at, verified_to__lt=memory.state.height
-        ).update(memory=memory.as_json(), verified_to=memory.state.height)
+            pk=since.pk, began_at=since.began_at, verified_to__lt=outcome.verified_to
+        ).update(memory=outcome.memory.as_json(), verified_to=outcome.verified_to)
 
 
 def _renewal(held: QuerySet[VerificationPass], clock: Clock) -> Callable[[int], None]:
@@ -160,7 +157,7 @@ def _renewal(held: QuerySet[VerificationPass], clock: Clock) -> Callable[[int], 
     return renew
 
 
-def _tell(outcome: Verification, actor: str, clock: Clock) -> None:
+def _tell(outcome: Outcome, actor: str, clock: Clock) -> None:
     report = outcome.report
     bad = report.first_bad
     data = {

@@ -17,26 +17,26 @@ from ledger.chain.failures import FirstBad
 from ledger.chain.membership import KeySet
 from ledger.chain.state import ChainState
 from ledger.chain.tally import Tally
-from ledger.chain.tree import stored_nodes
-from ledger.chain.verify import Report, Verification, verify_chain
+from ledger.chain.tree import Frontier, stored_nodes
+from ledger.chain.verify import Report, verify_chain
 from ledger.models import Block, SignerKey
 from ledger.services.entry_index import EntryIndex
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a later pass over the same chain continues from."""
+    """What a later pass over the same chain continues from: the chain after a block, and the tree of its blocks."""
 
     state: ChainState
     tally: Tally
-
-    @classmethod
-    def of(cls, outcome: Verification) -> Memory | None:
-        """After the last good block of a pass; None if it found none."""
-        return None if outcome.state is None else cls(outcome.state, outcome.tally)
+    frontier: Frontier
 
     def as_json(self) -> dict[str, Any]:
-        return {"state": self.state.as_json(), "tally": self.tally.as_json()}
+        return {
+            "state": self.state.as_json(),
+            "tally": self.tally.as_json(),
+            "peaks": [peak.hex() for peak in self.frontier.peaks],
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Memory:
@@ -46,9 +46,25 @@ class Memory:
             Malformed: another version of this software wrote it.
         """
         try:
-            return cls(ChainState.from_json(document["state"]), Tally.from_json(document["tally"]))
-        except (KeyError, TypeError) as error:
+            state = ChainState.from_json(document["state"])
+            peaks = [bytes.fromhex(peak) for peak in document["peaks"]]
+            return cls(state, Tally.from_json(document["tally"]), Frontier(state.height + 1, peaks))
+        except (KeyError, TypeError, ValueError) as error:
             raise Malformed(f"the document is no memory of a pass: {error!r}", action="Make a full pass.") from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A report, and what a later pass continues from if the chain is valid."""
+
+    report: Report
+    memory: Memory | None
+
+    @property
+    def verified_to(self) -> int:
+        """Height of the last good block; -1 if there is none."""
+        to = self.report.covers["to"]
+        return -1 if to is None else to
 
 
 def verify_ledger(
@@ -86,40 +102,43 @@ def run_pass(
     checkpoints: Sequence[HeldCheckpoint] = (),
     signatures_from: int = 0,
     progress: Callable[[int], None] | None = None,
-) -> Verification:
+) -> Outcome:
     """`verify_ledger`, from genesis or from what an earlier pass left.
 
     Args:
-        memory: continue after its block, which the caller has found on the chain. The report is about the whole chain
-            all the same: it counts and covers the blocks below as well. The stored tree and `checkpoints` are for
-            passes from genesis only.
+        memory: continue after its block, which the caller has found on the chain; without `checkpoints`. The report is
+            about the whole chain all the same: it counts and covers the blocks below as well.
     """
     # Before the tip: nodes are stored with their blocks, so none of those read is of a block that comes later.
-    newest_node = -1 if memory else selectors.newest_tree_position()
+    newest_node = selectors.newest_tree_position()
     tip = newest_height()
     first = memory.state.height + 1 if memory else 0
+    frontier = Frontier(first, memory.frontier.peaks if memory else ())
+    nodes = selectors.tree_rows(stored_nodes(first), max(newest_node, stored_nodes(tip + 1) - 1))
     entries = EntryIndex(first, tip)
-    rows = selectors.tree_rows(max(newest_node, stored_nodes(tip + 1) - 1))
     outcome = verify_chain(
         entries.watched(selectors.chain_records(first, tip)),
         state=memory.state if memory else None,
         tally=memory.tally if memory else None,
         genesis=genesis,
-        tree=None if memory else TreeWatch(checkpoints, stored=rows),
+        tree=TreeWatch(checkpoints, stored=nodes, frontier=frontier),
         signatures_from=signatures_from,
         tip=tip,
         now=clock.now(),
         progress=progress,
     )
     report, state = outcome.report, outcome.state
-    if memory is not None and state is not None:
-        covers = {"from": 0, "to": state.height, "signatures_from": signatures_from}
-        report = replace(report, blocks_verified=state.height + 1, unanchored=state.height + 1, covers=covers)
-    if state is not None and report.chain_valid:
-        bad = entries.difference or _index_difference(state.keys, state.height)
-        if bad is not None:
-            report = replace(report, chain_valid=False, first_bad=bad, suspect_range=(bad.height, tip))
-    return replace(outcome, report=report)
+    if memory is not None:
+        blocks = 1 + (state or memory.state).height
+        covers = {"from": 0, "to": blocks - 1, "signatures_from": 0}
+        report = replace(report, blocks_verified=blocks, unanchored=blocks, covers=covers)
+    if not report.chain_valid or state is None:
+        return Outcome(report, None)
+    bad = entries.difference or _index_difference(state.keys, state.height)
+    if bad is not None:
+        report = replace(report, chain_valid=False, first_bad=bad, suspect_range=(bad.height, tip))
+        return Outcome(report, None)
+    return Outcome(report, Memory(state, outcome.tally, frontier))
 
 
 def newest_height() -> int:

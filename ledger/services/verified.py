@@ -131,7 +131,7 @@ def _continued(head: Head, *, clock: Clock, actor: str) -> Verified:
     lost = _lost(memory, head)
     if lost is None:
         outcome = run_pass(clock=clock, memory=memory)
-        if outcome.state != memory.state:
+        if outcome.verified_to > memory.state.height:
             passes.remember(outcome, since=last)
         report = outcome.report
     else:

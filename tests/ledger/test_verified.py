@@ -12,10 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
-from ledger.chain.verify import Verification
 from ledger.models import VerificationPass
 from ledger.services import passes, verified
-from ledger.services.verification import run_pass
+from ledger.services.verification import Outcome, run_pass
 from ledger.services.verified import REST, SHORT_SECONDS, Verified, verify_stored
 from tests.conftest import SentTasks
 from tests.ledger.chains import hash_of
@@ -34,7 +33,7 @@ class Coordinator:
     def ask(self, *, full: bool = False) -> Verified:
         return verify_stored(clock=self.consortium.clock, actor="operator:root", full=full)
 
-    def run_pass(self, **arguments: Any) -> Verification:
+    def run_pass(self, **arguments: Any) -> Outcome:
         outcome = run_pass(**arguments)
         stats = {**outcome.report.stats, "seconds": self.pass_seconds}
         return replace(outcome, report=replace(outcome.report, stats=stats))
@@ -163,7 +162,7 @@ class TestLongChain:
         long.ask()
         seen: list[Verified] = []
 
-        def interrupted(*, progress: Any, **arguments: Any) -> Verification:
+        def interrupted(*, progress: Any, **arguments: Any) -> Outcome:
             def after(height: int) -> None:
                 progress(height)
                 if height == 2:
@@ -200,7 +199,7 @@ class TestLongChain:
         passed.ask()
         with CaptureQueriesContext(connection) as queries:
             passed.ask()
-        assert len(queries) <= 9
+        assert len(queries) <= 11
         assert not any("approvals" in query["sql"] or "UPDATE" in query["sql"] for query in queries)
 
     def test_damage_above_is_found_now(self, passed: Coordinator, sent_tasks: SentTasks) -> None:
@@ -209,7 +208,7 @@ class TestLongChain:
         answer = passed.ask()
         assert _first_bad(answer) == (6, "column_mismatch")
         assert (answer.full_pass, answer.report["suspect_range"]) == ("requested", (6, 6))
-        assert passed.ask().verified_from == 6
+        assert passed.ask().verified_from == 5
 
     def test_damage_below_is_found_by_the_next_full_pass(self, passed: Coordinator) -> None:
         passed.ask()
@@ -240,6 +239,15 @@ class TestLongChain:
             cursor.execute("DELETE FROM ledger_signerkey WHERE org_id = 'org-b'")
         assert _first_bad(passed.ask())[1] == "signer_index_mismatch"
 
+    def test_a_stored_tree_that_differs_above_is_found_now(self, passed: Coordinator) -> None:
+        passed.release(3)
+        tamper_tree = "UPDATE tree_nodes SET hash = %s WHERE position = (SELECT MAX(position) FROM tree_nodes)"
+        with connection.cursor() as cursor:
+            on_postgresql = connection.vendor == "postgresql"
+            cursor.execute("DROP TRIGGER tree_nodes_append_only" + (" ON tree_nodes" if on_postgresql else ""))
+            cursor.execute(tamper_tree, [bytes(32)])
+        assert _first_bad(passed.ask()) == (6, "tree_mismatch")
+
     def test_a_rewritten_prefix_is_not_taken_as_verified(self, passed: Coordinator) -> None:
         header = bytes(selectors.block_at(4).header).replace(b'"samples_total":1000', b'"samples_total":1001')
         tamper("UPDATE blocks SET header = %s WHERE height = 4", header)
@@ -267,7 +275,7 @@ class TestFullPass:
         long.ask()
         others: list[Any] = []
 
-        def meanwhile(**arguments: Any) -> Verification:
+        def meanwhile(**arguments: Any) -> Outcome:
             others.append(long.make_due_pass())
             return run_pass(**arguments)
 
@@ -281,7 +289,7 @@ class TestFullPass:
         long.ask()
         replacements: list[Any] = []
 
-        def slow(**arguments: Any) -> Verification:
+        def slow(**arguments: Any) -> Outcome:
             monkeypatch.setattr(passes, "run_pass", run_pass)
             long.wait(passes.LEASE.total_seconds())
             replacements.append(long.make_due_pass())

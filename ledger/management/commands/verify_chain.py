@@ -145,9 +145,9 @@ def _verify(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -> Repor
             signatures_from=options["signatures_from"],
             progress=advance,
         )
-    # A chain that is only not the one that the caller expected is not what the others ask about.
-    expects = options["genesis"] is not None or held
-    if options["signatures_from"] == 0 and (not expects or outcome.report.chain_valid):
+    # That the chain is not what the caller holds of it is not what the others ask about.
+    plain = options["genesis"] is None and not held
+    if options["signatures_from"] == 0 and (plain or outcome.report.chain_valid):
         with contextlib.suppress(DatabaseError):  # a copy that may only be read is verified all the same
             passes.keep(
                 outcome,
