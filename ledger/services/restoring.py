@@ -8,6 +8,7 @@ last batch when it is run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,10 +20,12 @@ from flxdr.platform.audit import record_event
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
 from ledger.chain import export
+from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.approvals import certificate_hash
 from ledger.chain.block import block_hash
 from ledger.chain.checks import advance
 from ledger.chain.entries import COORDINATOR
+from ledger.chain.export import ExportMalformed
 from ledger.chain.failures import BlockInvalid, FirstBad
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
@@ -54,6 +57,7 @@ def restore_chain(
     path: Path,
     clock: Clock,
     genesis: str | None = None,
+    checkpoints: Sequence[HeldCheckpoint] = (),
     replace_fresh: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Restored:
@@ -65,6 +69,7 @@ def restore_chain(
     Args:
         path: what `export_chain` wrote.
         genesis: pinned genesis hash.
+        checkpoints: that somebody holds; the export has to reach and agree with each of them.
         replace_fresh: the genesis that a new database's migration made gives way, if nothing has happened there yet.
         progress: called with the blocks in place and the blocks of the export, after each batch.
 
@@ -76,7 +81,7 @@ def restore_chain(
     """
     replaced = _genesis_to_replace(path) if replace_fresh else None
     held = 0 if replaced else newest_height() + 1
-    total = _survey(path, held=held, genesis=genesis, clock=clock)
+    total = _survey(path, held=held, genesis=genesis, checkpoints=checkpoints, clock=clock)
     with path.open("rb") as file:
         records = export.records(file)
         state: ChainState | None = None
@@ -94,13 +99,19 @@ def restore_chain(
     return Restored(held, state)
 
 
-def _survey(path: Path, *, held: int, genesis: str | None, clock: Clock) -> int:
+def _survey(path: Path, *, held: int, genesis: str | None, checkpoints: Sequence[HeldCheckpoint], clock: Clock) -> int:
     """Check everything about the export but signatures; the number of its blocks."""
 
     def verified(signatures_from: int) -> Report:
         with path.open("rb") as file:
             records = _continuing(export.records(file), held)
-            return verify_chain(records, genesis=genesis, signatures_from=signatures_from, now=clock.now()).report
+            return verify_chain(
+                records,
+                genesis=genesis,
+                tree=TreeWatch(checkpoints),
+                signatures_from=signatures_from,
+                now=clock.now(),
+            ).report
 
     report = verified(_NO_SIGNATURES)
     if report.first_bad is not None:
@@ -164,7 +175,8 @@ def _genesis_to_replace(path: Path) -> str | None:
     Raises:
         RestoreConflict: the database is not fresh.
     """
-    with path.open("rb") as file:
+    first = None
+    with path.open("rb") as file, suppress(ExportMalformed):  # the survey names what is wrong with it
         first = next(export.records(file), None)
     own = Block.objects.filter(height=0).values_list("block_hash", flat=True).first()
     if own is None or first is None or own == block_hash(first.header):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from ledger.chain.record import ChainRecord
@@ -11,6 +12,8 @@ from tests.ledger.chains import ChainBuilder, federation
 
 MEMBERS = ("org-a", "org-b", "org-c", "org-d")
 RELEASES = 4
+NOW = datetime(2100, 1, 1, tzinfo=UTC)
+"""When the chains are verified."""
 # genesis, four admissions at 1..4, releases at 5..8
 TIP = len(MEMBERS) + RELEASES
 
@@ -22,7 +25,7 @@ def honest() -> ChainBuilder:
 
 def first_bad(records: Iterable[ChainRecord], **options: Any) -> tuple[int, str, str]:
     """Height, check and field of the first bad block; the rest of the report has to agree with it."""
-    report = verify_chain(records, tip=TIP, **options).report
+    report = verify_chain(records, **{"tip": TIP, "now": NOW, **options}).report
     assert not report.chain_valid
     assert report.first_bad is not None
     assert report.blocks_verified == report.first_bad.height

@@ -27,10 +27,11 @@ from ledger.services.genesis import ensure_genesis
 from ledger.services.restoring import Restored, restore_chain
 from ledger.services.verification import verify_ledger
 from tests.ledger.chain.test_broken_rules import SIGNED
-from tests.ledger.chain.test_tampered_bytes import STORED
 from tests.ledger.chains import ChainBuilder, hash_of
+from tests.ledger.checkpoints import checkpoint_file
 from tests.ledger.members import Consortium
-from tests.ledger.tampering import MEMBERS, TIP, honest
+from tests.ledger.tampering import MEMBERS, NOW, TIP, honest
+from tests.ledger.tamperings import STORED
 
 CLOCK = SystemClock()
 ROWS = (Block, Approval, TreeNode, SignerKey, GovernanceEntry)
@@ -151,7 +152,7 @@ def test_a_tampered_export_leaves_nothing_beyond_its_good_blocks(file: Path, nam
     chain = honest()
     write(file, chain, make(chain))
     with pytest.raises(ExportInvalid) as refused:
-        restore_chain(path=file, clock=ManualClock(CLOCK.now() + timedelta(days=3650)))
+        restore_chain(path=file, clock=ManualClock(NOW))
     assert (refused.value.fields["height"], refused.value.fields["check"]) == (height, code)
     if Block.objects.exists():
         assert (code, Block.objects.count()) == ("approval_signature", TIP)  # in batches of two, the tip alone is bad
@@ -370,6 +371,25 @@ class TestTheCommand:
             call_command("restore_chain", str(file), "--json")
         assert refused.value.returncode == 1
         assert json.loads(capsys.readouterr().out)["check"] == code
+
+    def test_against_a_checkpoint(self, file: Path, tmp_path: Path) -> None:
+        chain, held = honest(), tmp_path / "checkpoint.json"
+        held.write_bytes(checkpoint_file(chain.records, TIP + 1, coordinator=chain.coordinator))
+        write(file, chain, chain.records[:-1])
+        with pytest.raises(CommandError, match="checkpoint_beyond_chain") as refused:
+            call_command("restore_chain", str(file), "--checkpoint", str(held))
+        assert refused.value.returncode == 1
+        assert not Block.objects.exists()
+        write(file, chain)
+        call_command("restore_chain", str(file), "--checkpoint", str(held))
+        assert Block.objects.count() == TIP + 1
+
+    def test_against_what_is_no_checkpoint(self, file: Path, tmp_path: Path) -> None:
+        write(file, honest())
+        (tmp_path / "checkpoint").write_bytes(b"no note")
+        with pytest.raises(CommandError, match="the checkpoint cannot be read") as refused:
+            call_command("restore_chain", str(file), "--checkpoint", str(tmp_path / "checkpoint"))
+        assert refused.value.returncode == 2
 
     def test_without_a_file(self, tmp_path: Path) -> None:
         with pytest.raises(CommandError, match="cannot be read") as refused:

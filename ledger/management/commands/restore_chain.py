@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from flxdr.core.clock import SystemClock
-from flxdr.core.errors import FlxdrError
+from flxdr.core.errors import FlxdrError, Malformed
 from flxdr.platform.identity import coordinator_key
-from ledger.management.arguments import hash_argument
+from ledger.management.arguments import add_checkpoint_arguments, hash_argument, held_checkpoints
 from ledger.services.restoring import Restored, restore_chain
 
 
@@ -20,12 +20,14 @@ class Command(BaseCommand):
     help = (
         "Append the blocks of an export that this database lacks, each verified. Stop the coordinator first. The "
         "database may be empty or hold a prefix of the export; one that was killed goes on when it is run again. "
-        "Exit code 1 if the export is bad, behind the database or contradicts it; 2 if it cannot be read."
+        "Exit code 1 if the export is bad, or behind the database or a checkpoint, or contradicts one; 2 if it cannot "
+        "be read."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="what `export_chain` wrote")
         parser.add_argument("--genesis", type=hash_argument, metavar="HASH", help="the genesis hash that you expect")
+        add_checkpoint_arguments(parser)
         parser.add_argument(
             "--replace-fresh",
             action="store_true",
@@ -39,11 +41,14 @@ class Command(BaseCommand):
                 path=options["file"],
                 clock=SystemClock(),
                 genesis=options["genesis"],
+                checkpoints=held_checkpoints(options),
                 replace_fresh=options["replace_fresh"],
                 progress=lambda done, total: self.stderr.write(f"{done} of {total} block(s)"),
             )
         except OSError as error:
             raise CommandError(f"the file cannot be read: {error}", returncode=2) from error
+        except Malformed as error:  # of an export this is an ExportInvalid
+            raise CommandError(f"the checkpoint cannot be read: {error}", returncode=2) from error
         except FlxdrError as error:
             if options["json"]:
                 self.stdout.write(json.dumps(error.as_problem()))

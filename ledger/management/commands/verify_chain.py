@@ -20,7 +20,7 @@ from flxdr.core.errors import Malformed
 from ledger.chain import export
 from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.verify import Report, verify_chain
-from ledger.management.arguments import hash_argument
+from ledger.management.arguments import add_checkpoint_arguments, hash_argument, held_checkpoints
 from ledger.services import passes
 from ledger.services.recomputation import RecomputationReport, recompute_releases
 from ledger.services.verification import newest_height, run_pass
@@ -49,20 +49,7 @@ class Command(BaseCommand):
             metavar="FILE",
             help="verify a file that `export_chain` wrote, instead of this database",
         )
-        parser.add_argument(
-            "--checkpoint",
-            dest="checkpoints",
-            type=Path,
-            action="append",
-            default=[],
-            metavar="FILE",
-            help="a checkpoint that you hold: the note, or its JSON form; may be given several times",
-        )
-        parser.add_argument(
-            "--log-key",
-            metavar="VKEY",
-            help="the log's verifier key; without it the chain has to vouch for the one that a checkpoint's JSON names",
-        )
+        add_checkpoint_arguments(parser)
         parser.add_argument(
             "--recompute",
             action="store_true",
@@ -75,7 +62,7 @@ class Command(BaseCommand):
             raise CommandError("--recompute needs the submissions of this database; an export holds none", returncode=2)
         recomputation: RecomputationReport | None = None
         try:
-            held = [HeldCheckpoint.read(path.read_bytes(), options["log_key"]) for path in options["checkpoints"]]
+            held = held_checkpoints(options)
             report = _verify(options, held) if options["export"] is None else _verify_export(options, held)
             if options["recompute"] and report.chain_valid:
                 with _progress("recomputing", enabled=not options["json"]) as advance:

@@ -14,8 +14,8 @@ from federation.agent.commands.app import app
 from ledger.chain import export
 from ledger.chain.export import ExportMalformed
 from ledger.chain.record import ChainRecord
-from tests.ledger.chain.test_tampered_bytes import STORED
 from tests.ledger.tampering import TIP, first_bad, honest
+from tests.ledger.tamperings import STORED
 
 
 def written(records: list[ChainRecord], chain_id: str) -> bytes:

@@ -7,7 +7,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,10 @@ from ledger.chain.entries import COORDINATOR, PolicyEntry, SetPolicy
 from ledger.chain.record import ChainRecord
 from tests.ledger.chain.test_broken_rules import SIGNED
 from tests.ledger.chain.test_governance import WRONG
-from tests.ledger.chain.test_tampered_bytes import STORED
 from tests.ledger.chains import ChainBuilder, federation, hash_of, key_of, provenance
-from tests.ledger.tampering import MEMBERS, RELEASES, TIP, honest
+from tests.ledger.tampering import MEMBERS, NOW, RELEASES, TIP, honest
+from tests.ledger.tamperings import STORED
 
-NOW = datetime(2100, 1, 1, tzinfo=UTC)
 PROGRAM = Path(standalone.__file__)
 
 
