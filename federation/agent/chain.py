@@ -61,7 +61,9 @@ def follow(agent: Agent, *, head: object = None) -> ChainState:
 def verify_all(
     agent: Agent, progress: Callable[[int, int], None], *, checkpoints: Sequence[HeldCheckpoint] = ()
 ) -> Report:
-    """Download and verify the whole chain from its genesis, streaming; the remembered head must be part of it.
+    """Download and verify the whole chain from its genesis, streaming.
+
+    The remembered head must be part of it, and it must agree with the checkpoint that this agent holds.
 
     Args:
         checkpoints: further ones that it must agree with.
@@ -70,12 +72,13 @@ def verify_all(
         ChainContradiction: the coordinator's chain has another genesis.
     """
     height, _ = _head(_ask(agent), agent.chain_id)
-    remembered = agent.state.chain()
+    remembered, held = agent.state.chain(), agent.state.witness.held()
+    own = [HeldCheckpoint.read(held.document)] if held else []
     verification = verify_chain(
         _all_records(agent.coordinator, height),
         genesis=agent.chain_id,
         anchor=Anchor(remembered.height, remembered.block_hash) if remembered else None,
-        tree=TreeWatch(checkpoints),
+        tree=TreeWatch([*own, *checkpoints]),
         tip=height,
         now=agent.clock.now(),
         progress=lambda done: progress(done + 1, height + 1),

@@ -3,6 +3,8 @@
 agent.toml     what the operator set                      key.json     algorithm and seed of the signing key, 0600
 peers          key ids that `admissions = pinned` trusts  state.db     pinned genesis, verified chain, votes, rounds
 outbox/        updates as they were signed                models/      model files by hash
+witness.json   the witness's key, 0600                     evidence/    checkpoints that contradict each other
+checkpoint.json  the newest checkpoint that is held, to keep elsewhere and to compare
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -36,9 +38,12 @@ class Home:
         self.key_file = folder / "key.json"
         self.peers_file = folder / "peers"
         self.state_file = folder / "state.db"
+        self.witness_key_file = folder / "witness.json"
+        self.checkpoint_file = folder / "checkpoint.json"
         self.lock_file = folder / "lock"
         self.outbox = folder / "outbox"
         self.models = folder / "models"
+        self.evidence = folder / "evidence"
 
     @classmethod
     def create(cls, folder: Path, config: AgentConfig, algorithm: Algorithm) -> tuple[Self, PrivateKey]:
@@ -63,12 +68,7 @@ class Home:
         files.make_private_folder(home.outbox)
         files.make_private_folder(home.models)
         key = PrivateKey.generate(algorithm)
-        document = {
-            "algorithm": algorithm.value,
-            "seed": base64.b64encode(key.seed).decode(),
-            "key_id": key.public.key_id,
-        }
-        files.write_durably(home.key_file, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n", overwrite=False)
+        _write_key(home.key_file, key)
         files.write_durably(home.peers_file, b"# Key ids whose admission this agent approves, one a line.\n")
         files.write_durably(home.config_file, configuration.render(config).encode())
         return home, key
@@ -87,29 +87,18 @@ class Home:
         Raises:
             HomeInvalid: missing, readable by others, malformed, or not the key that its id names.
         """
-        try:
-            mode = stat.S_IMODE(self.key_file.stat().st_mode)
-            if mode & 0o077:
-                raise HomeInvalid(
-                    f"{self.key_file} is open to others (mode {mode:04o})",
-                    expected="mode 0600",
-                    action=f"chmod 600 {self.key_file}; if others could read it, ask for the key's revocation.",
-                )
-            document = orjson.loads(self.key_file.read_bytes())
-            key = PrivateKey(Algorithm(document["algorithm"]), base64.b64decode(document["seed"], validate=True))
-            named = document["key_id"]
-        except OSError as error:
-            raise HomeInvalid(
-                f"{self.key_file} cannot be read: {error.strerror}",
-                action="Run `flxdr-agent init` first, or name its --home.",
-            ) from error
-        except (ValueError, KeyError, TypeError, binascii.Error, KeyInvalid) as error:
-            raise HomeInvalid(f"{self.key_file} holds no signing key", action="Restore it from your backup.") from error
-        if key.public.key_id != named:
-            raise HomeInvalid(
-                f"{self.key_file}: the seed is not that of key {named}", action="Restore it from your backup."
-            )
-        return key
+        return _read_key(self.key_file)
+
+    def witness_key(self) -> PrivateKey:
+        """The Ed25519 key of this organisation's witness; made at the first use.
+
+        Raises:
+            HomeInvalid: as `key`.
+        """
+        if not self.witness_key_file.exists():
+            with suppress(FileExistsError):  # another process of this home was faster: its key counts
+                _write_key(self.witness_key_file, PrivateKey.generate(Algorithm.ED25519))
+        return _read_key(self.witness_key_file)
 
     def pinned_peers(self) -> frozenset[str]:
         """Key ids of the peers file; `#` begins a comment.
@@ -147,3 +136,36 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+def _write_key(path: Path, key: PrivateKey) -> None:
+    document = {
+        "algorithm": key.algorithm.value,
+        "seed": base64.b64encode(key.seed).decode(),
+        "key_id": key.public.key_id,
+    }
+    files.write_durably(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n", overwrite=False)
+
+
+def _read_key(path: Path) -> PrivateKey:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise HomeInvalid(
+                f"{path} is open to others (mode {mode:04o})",
+                expected="mode 0600",
+                action=f"chmod 600 {path}; if others could read it, ask for the key's revocation.",
+            )
+        document = orjson.loads(path.read_bytes())
+        key = PrivateKey(Algorithm(document["algorithm"]), base64.b64decode(document["seed"], validate=True))
+        named = document["key_id"]
+    except OSError as error:
+        raise HomeInvalid(
+            f"{path} cannot be read: {error.strerror}",
+            action="Run `flxdr-agent init` first, or name its --home.",
+        ) from error
+    except (ValueError, KeyError, TypeError, binascii.Error, KeyInvalid) as error:
+        raise HomeInvalid(f"{path} holds no signing key", action="Restore it from your backup.") from error
+    if key.public.key_id != named:
+        raise HomeInvalid(f"{path}: the seed is not that of key {named}", action="Restore it from your backup.")
+    return key

@@ -1,4 +1,4 @@
-"""The running agent: ask what is due, train and submit, follow the chain, check and vote, again."""
+"""The running agent: ask what is due, train and submit, follow the chain, cosign it, check and vote, again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from federation.agent import chain, training, voting
+from federation.agent import chain, training, voting, witness
 from federation.agent.client import LONG_POLL_SECONDS
 from federation.agent.errors import (
     ChainContradiction,
@@ -69,11 +69,23 @@ class Runner:
         worked = self._deliver_unsent()
         due = self._agent.coordinator.get("federation/round/current", {"wait": self._patience(worked)})
         state = chain.follow(self._agent, head=due.get("head"))
+        self._guarded(partial(self._attend, state), what="checkpoint")
         for offer in self._offers(due.get("round")):
             worked |= self._guarded(partial(self._serve_round, offer), what=f"round {offer.get('round_id')}")
         for document in due.get("proposals") or ():
             worked |= self._guarded(partial(self._decide, document, state), what="proposal")
         return worked
+
+    def _attend(self, state: ChainState) -> bool:
+        held = witness.attend(self._agent, state)
+        if held is not None:
+            self._agent.output.event(
+                "cosigned",
+                f"Checkpoint of {held.size} blocks: compared with what was verified, held, cosigned",
+                size=held.size,
+                root_hash=held.root.hex(),
+            )
+        return held is not None
 
     def _patience(self, worked: bool) -> int:
         """Seconds to wait in the coordinator: short while a block that this agent approved is about to be sealed."""

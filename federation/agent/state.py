@@ -1,8 +1,9 @@
 """What the agent must never forget: one SQLite file in its home.
 
 `pin` holds the genesis hash; `chain` the verifier's state after the newest verified block, and `block` the headers up
-to it; `vote` every decision before it is sent; `round_update` every update before it is submitted. Each is committed
-(`synchronous=FULL`) before the coordinator learns of it, so a crash forgets nothing that somebody else saw.
+to it; `node` and `checkpoint` are the witness's (`state_tree`); `vote` every decision before it is sent; `round_update`
+every update before it is submitted. Each is committed (`synchronous=FULL`) before the coordinator learns of it, so a
+crash forgets nothing that somebody else saw.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import orjson
 
+from federation.agent import state_tree
 from federation.agent.errors import HomeInvalid
 from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, block_of, update_of, vote_of
+from federation.agent.state_tree import WitnessBook
 from ledger.chain.state import ChainState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE pin (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE chain (
@@ -87,10 +90,16 @@ class State:
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            if version < 2:
+                for statement in state_tree.SCHEMA:
+                    self._db.execute(statement)
+                headers = self._db.execute("SELECT header FROM block ORDER BY height")
+                state_tree.grow(self._db, 0, (header for (header,) in headers))
             elif version != SCHEMA_VERSION:
                 raise HomeInvalid(f"{path} is of version {version}", expected=f"version {SCHEMA_VERSION}")
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         path.chmod(0o600)
+        self.witness = WitnessBook(self._db, self.transaction)
 
     def close(self) -> None:
         self._db.close()
@@ -159,6 +168,7 @@ class State:
                 "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)",
                 [(b.height, b.block_hash, b.header, b.model_name, b.model_version, b.model_hash) for b in blocks],
             )
+            state_tree.grow(self._db, before.height + 1 if before else 0, (block.header for block in blocks))
             self._db.execute(
                 "INSERT INTO chain VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET height = excluded.height, block_hash = excluded.block_hash, state = excluded.state",

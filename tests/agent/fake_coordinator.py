@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,12 @@ import httpx
 
 from federation import statements
 from flxdr.core import dsse
+from flxdr.core.keys import PrivateKey
 from flxdr.platform.auth import tokens
-from ledger.chain import merkle
+from ledger.chain import merkle, tree
 from ledger.chain.block import submission_leaves
 from tests.agent.fake_federation import FakeFederation, Submitted
+from tests.ledger.checkpoints import LOG, checkpoint_document
 
 PREFIX = "/api/fl-blockchain/"
 Lie = Callable[[httpx.Request, Any], httpx.Response | Any]
@@ -31,11 +33,14 @@ class FakeCoordinator(FakeFederation):
     """The federation's coordinator: what it was asked and told, and the lies that it answers."""
 
     registered: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cosigned: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """What was posted, by size and organisation."""
     votes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
     lie: dict[str, Lie] = field(default_factory=dict)
     looks: dict[str, Any] = field(default_factory=lambda: {"left_out_reason": None, "anomaly_score": None})
     """What the aggregation noted of everybody's update."""
+    log: PrivateKey = LOG
     protocol_version: Any = 1
     open_head: bool = True
     """Whether strangers may ask for the head."""
@@ -71,6 +76,9 @@ class FakeCoordinator(FakeFederation):
     def _answer_member(self, request: httpx.Request, path: str, org_id: str) -> Any:
         answers: dict[str, Callable[[], Any]] = {
             "blockchain/head": self._head,
+            "blockchain/checkpoint": lambda: self.checkpoint(request.url.params),
+            "blockchain/checkpoint/cosignatures": lambda: self._cosign(json.loads(request.content), org_id),
+            "blockchain/proof/consistency": lambda: self._consistency(request.url.params),
             "blockchain/ledger/export": lambda: self._export(request.url.params),
             "federation/round/current": lambda: self._current(org_id),
             "federation/round/submit-gradient": lambda: self._submit(request, org_id),
@@ -96,6 +104,35 @@ class FakeCoordinator(FakeFederation):
         start, limit = int(query["from"]), int(query["limit"])
         page = self.records[start : start + limit]
         return {"records": [record.as_json(start + i) for i, record in enumerate(page)]}
+
+    def checkpoint(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The checkpoint of a size, or of the newest size that so many cosigned, with what was posted of it."""
+        size = int(query.get("size", len(self.records)))
+        if "cosigned" in query:
+            enough = [size for size, posted in self.cosigned.items() if len(posted) >= int(query["cosigned"])]
+            size = max(enough) if enough else self._missing()
+        if not 0 < size <= len(self.records):
+            self._missing()
+        document = checkpoint_document(self.records, size, coordinator=self.key, log=self.log)
+        posted = self.cosigned.get(size, {})
+        return document | {
+            "note": document["note"] + "".join(f"{body['cosignature']}\n" for body in posted.values()),
+            "witnesses": [
+                {"org_id": org_id, "witness_key_statement": body["witness_key_statement"]}
+                for org_id, body in posted.items()
+            ],
+        }
+
+    def _cosign(self, body: dict[str, Any], org_id: str) -> dict[str, Any]:
+        self.cosigned.setdefault(body["size"], {}).setdefault(org_id, body)
+        return self.checkpoint({"size": body["size"]})
+
+    def _consistency(self, query: httpx.QueryParams) -> dict[str, Any]:
+        frontier, nodes = tree.Frontier(), []
+        for record in self.records:
+            nodes += frontier.append(record.header)
+        spans = tree.consistency_spans(int(query["from"]), int(query["to"]))
+        return {"proof": [node.hex() for node in tree.hashes_of(spans, dict(enumerate(nodes)))]}
 
     def _proposals(self, request: httpx.Request, path: str, org_id: str) -> Any:
         if path == "blockchain/proposals":

@@ -191,8 +191,8 @@ def test_run_speaks_json_lines(bench: Bench) -> None:
     result = bench.cli("run", "--once", "--json")
     assert result.exit_code == 0
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["training", "update"]
-    assert events[1]["outcome"] == "accepted"
+    assert [event["event"] for event in events] == ["cosigned", "training", "update"]
+    assert events[2]["outcome"] == "accepted"
 
 
 def test_malformed_lines_are_reported_and_left_out(bench: Bench) -> None:

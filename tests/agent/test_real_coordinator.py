@@ -116,6 +116,18 @@ def test_from_enrolment_to_a_verified_chain(federation: Federation) -> None:
         assert (last["outcome"], last["left_out_reason"]) == ("accepted", None)
         assert last["anomaly_score"] >= 0
 
+    federation.turn("org-a", "org-b")  # every block was cosigned as it came; now each sees that the others did
+    for org_id in ORGS:
+        (status,) = federation.cli(org_id, "status")
+        assert (status["checkpoint"]["size"], status["checkpoint"]["cosigned"]) == (7, True)
+        assert status["cosigned"] == {"size": 7, "by": list(ORGS)}
+    answer = httpx.get(f"{federation.url}/api/fl-blockchain/blockchain/checkpoint", params={"cosigned": 3})
+    assert answer.text.split("\n")[1] == "7"
+    (federation.folder / "note").write_text(answer.text)
+    key = httpx.get(answer.request.url, headers={"Accept": "application/json"}).json()["log_key"]
+    (report,) = federation.cli("org-a", "verify", "--checkpoint", str(federation.folder / "note"), "--log-key", key)
+    assert (report["unanchored"], report["last_good_checkpoint"]["size"]) == (0, 7)
+
     (found,) = federation.cli("org-c", "evaluate", "latest")
     assert (found["block_height"], found["normalised"]) == (6, True)
     assert found["metrics"]["macro_binary_f1"] > 0.9

@@ -149,7 +149,8 @@ def status(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json =
 
 def _status_lines(document: Mapping[str, Any]) -> list[str]:
     """One `name: value` a line: hashes stay whole, whatever the width of the terminal."""
-    shown = {name: value for name, value in document.items() if name not in {"releases", "last_update"}}
+    apart = {"releases", "last_update", "checkpoint", "cosigned"}
+    shown = {name: value for name, value in document.items() if name not in apart}
     lines = [f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in shown.items()]
     for name, release in document["releases"].items():
         newer = (
@@ -157,6 +158,11 @@ def _status_lines(document: Mapping[str, Any]) -> list[str]:
         )
         standing = f"version {release['version']}, {release['model_hash']}" if release["version"] else "none stands"
         lines.append(f"release of {name}: {standing}{newer}")
+    if (held := document["checkpoint"]) is not None:
+        own = ", cosigned" if held["cosigned"] else ""
+        lines.append(f"checkpoint: {held['size']} blocks, {held['root_hash']}{own}")
+        newest = document["cosigned"]
+        lines.append(f"cosigned by others: {newest['size']} blocks, {', '.join(newest['by']) or 'nobody yet'}")
     return [*lines, f"last update: {_fate(document['last_update'])}"]
 
 
@@ -173,7 +179,7 @@ def _fate(update: Mapping[str, Any] | None) -> str:
 
 
 def _status(agent: Agent, home: Path) -> dict[str, Any]:
-    state = agent.state.chain()
+    state, held = agent.state.chain(), agent.state.witness.held()
     answer = _answer(agent)
     return {
         "org_id": agent.org_id,
@@ -187,6 +193,8 @@ def _status(agent: Agent, home: Path) -> dict[str, Any]:
         "block_hash": state.block_hash if state else None,
         "member": state is not None and state.keys.key(agent.org_id, agent.key.public.key_id) is not None,
         "members": sorted(state.keys.members) if state else [],
+        "checkpoint": {"size": held.size, "root_hash": held.root.hex(), "cosigned": held.sent} if held else None,
+        "cosigned": {"size": held.cosigned_size, "by": list(held.cosigned_by)} if held else None,
         "updates_to_send": len(agent.state.unfinished_updates()),
         "votes_to_send": len(agent.state.unsent_votes()),
         "releases": {

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from federation.agent import chain, voting
+from federation.agent import chain, voting, witness
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened
 from federation.agent.errors import CheckFailed
 from federation.agent.output import table
@@ -69,6 +69,7 @@ def approve(
     """Check a proposed block and approve it. What does not pass the checks is not signed."""
     with opened(context, home, machine) as agent:
         state = chain.follow(agent)
+        witness.attend(agent, state)
         proposal = fetch_proposal(agent, proposal_id)
         found = Review("approve", "it stands in the vote book", [])
         if agent.state.vote_on(proposal.block_hash) is None:

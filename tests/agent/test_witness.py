@@ -1,0 +1,390 @@
+"""The agent as witness: what it holds, cosigns and refuses, and what shows that a coordinator tells two histories."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from federation.agent import chain, witness
+from federation.agent.config import AgentConfig, CoordinatorSection
+from federation.agent.errors import ChainContradiction, CheckFailed, ExitCode
+from federation.agent.home import Home
+from federation.agent.session import Agent
+from flxdr.core.keys import Algorithm, PrivateKey
+from ledger.chain import checkpoint as notes
+from ledger.chain import merkle
+from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
+from ledger.chain.record import ChainRecord
+from ledger.chain.verify import verify_chain
+from tests.agent.conftest import ORG, PEER, Bench, MakeBench
+from tests.ledger.checkpoints import checkpoint_document, cosigning
+
+CHECKPOINT = "blockchain/checkpoint"
+COSIGNATURES = "blockchain/checkpoint/cosignatures"
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+def attend(agent: Agent) -> bool:
+    return witness.attend(agent, chain.follow(agent)) is not None
+
+
+def fresh() -> PrivateKey:
+    return PrivateKey.generate(Algorithm.ED25519)
+
+
+def asked(bench: Bench, path: str) -> list[httpx.Request]:
+    return [request for request in bench.coordinator.requests if request.url.path.endswith(path)]
+
+
+def root(records: list[ChainRecord]) -> bytes:
+    return merkle.root([record.header for record in records])
+
+
+def another_history(bench: Bench, org_id: str = "org-x") -> list[ChainRecord]:
+    """The same chain but for its newest block, which the same members signed."""
+    coordinator, newest, peers = bench.coordinator, bench.coordinator.records[-1], dict(bench.coordinator.peers)
+    del coordinator.records[-1]
+    coordinator.peers = {name: key for name, key in peers.items() if name in coordinator.state.keys.members}
+    coordinator.admit(org_id, fresh())
+    other = list(coordinator.records)
+    coordinator.records[-1], coordinator.peers = newest, peers
+    return other
+
+
+def cosigned_by_peer(bench: Bench, records: list[ChainRecord]) -> dict[str, Any]:
+    """The checkpoint of `records` with a genuine cosignature of org-b's witness."""
+    document = checkpoint_document(records, len(records), coordinator=bench.coordinator.key)
+    text = notes.parse(document["note"].encode()).text
+    posted = cosigning(bench.coordinator.genesis, PEER, text, org_key=bench.coordinator.peers[PEER])
+    note = f"{document['note']}{posted['cosignature']}\n"
+    return document | {
+        "note": note,
+        "witnesses": [{"org_id": PEER, "witness_key_statement": posted["witness_key_statement"]}],
+    }
+
+
+def test_it_holds_and_cosigns_what_it_verified(bench: Bench) -> None:
+    agent = bench.open()
+    assert attend(agent)
+    held = agent.state.witness.held()
+    assert held is not None
+    assert (held.size, held.root, held.sent) == (3, root(bench.coordinator.records), True)
+    shown = witness.Shown(document := bench.coordinator.checkpoint({}), HeldCheckpoint.from_json(document))
+    assert witness.cosigners(agent, bench.coordinator.state, shown) == [ORG]
+    assert not attend(agent)
+    assert len(asked(bench, COSIGNATURES)) == 1
+
+
+def test_its_checkpoint_is_a_file_to_verify_by(bench: Bench) -> None:
+    agent = bench.open()
+    attend(agent)
+    data = agent.home.checkpoint_file.read_bytes()
+    bench.coordinator.admit("org-c", fresh())
+    report = verify_chain(bench.coordinator.records, tree=TreeWatch([HeldCheckpoint.read(data)])).report
+    assert (report.chain_valid, report.unanchored) == (True, 1)
+    assert bench.cli_json("verify", "--checkpoint", str(agent.home.checkpoint_file))["chain_valid"]
+
+
+def test_verify_compares_with_what_is_held(bench: Bench) -> None:
+    attend(bench.open())
+    bench.coordinator.admit("org-c", fresh())
+    assert bench.cli_json("verify")["last_good_checkpoint"]["size"] == 3
+
+
+def test_it_asks_for_the_way_from_what_it_holds(bench: Bench) -> None:
+    attend(bench.open())
+    assert not asked(bench, "consistency")
+    for name in ("org-c", "org-d"):
+        bench.coordinator.admit(name, fresh())
+    attend(bench.open())
+    (request,) = asked(bench, "consistency")
+    assert dict(request.url.params) == {"from": "3", "to": "5"}
+
+
+@pytest.mark.parametrize("proof", [[], ["00" * 32], ["x"], None])
+def test_a_way_that_does_not_lead_there_is_not_cosigned(bench: Bench, proof: Any) -> None:
+    attend(bench.open())
+    bench.coordinator.admit("org-c", fresh())
+    bench.coordinator.lie["blockchain/proof/consistency"] = lambda _request, _answer: {"proof": proof}
+    with pytest.raises(CheckFailed):
+        attend(bench.open())
+    held = bench.open().state.witness.held()
+    assert held is not None
+    assert held.size == 3
+    assert list(bench.coordinator.cosigned) == [3]
+
+
+def test_killed_between_persisting_and_answering_it_sends_the_same(bench: Bench) -> None:
+    def kill(_request: httpx.Request, _answer: Any) -> Any:
+        raise Killed
+
+    bench.coordinator.lie[COSIGNATURES] = kill
+    with pytest.raises(Killed):
+        attend(bench.open())
+    held = bench.open().state.witness.held()
+    assert held is not None
+    assert not held.sent
+    bench.coordinator.lie.clear()
+    bench.coordinator.admit("org-c", fresh())  # its clock goes on, too
+    del bench.coordinator.records[-1], bench.coordinator.peers["org-c"]
+    attend(bench.open())
+    first, second = (json.loads(request.content)["cosignature"] for request in asked(bench, COSIGNATURES))
+    assert first == second == (held.cosignature or "").rstrip("\n")
+
+
+def test_killed_before_persisting_nothing_was_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    agent = bench.open()
+    monkeypatch.setattr(agent.state.witness, "hold", kill)
+    with pytest.raises(Killed):
+        attend(agent)
+    assert not asked(bench, COSIGNATURES)
+    assert bench.open().state.witness.held() is None
+
+
+def test_a_log_that_goes_back_is_refused(bench: Bench) -> None:
+    attend(bench.open())
+    old = checkpoint_document(bench.coordinator.records, 2, coordinator=bench.coordinator.key)
+    bench.coordinator.admit("org-c", fresh())
+    bench.coordinator.lie[CHECKPOINT] = lambda _request, _answer: old
+    with pytest.raises(ChainContradiction):
+        attend(bench.open())
+    assert list(bench.coordinator.cosigned) == [3]
+
+
+def test_a_chain_that_goes_back_is_not_cosigned(bench: Bench) -> None:
+    bench.coordinator.admit("org-c", fresh())
+    attend(bench.open())
+    del bench.coordinator.records[-1]
+    with pytest.raises(ChainContradiction, match="went back"):
+        attend(bench.open())
+    assert list(bench.coordinator.cosigned) == [4]
+
+
+class TestAnotherHistory:
+    """The log signs another root of a size that the agent knows."""
+
+    @pytest.fixture
+    def lied_to(self, bench: Bench) -> Bench:
+        attend(bench.open())
+        bench.coordinator.admit("org-c", fresh())
+        other = another_history(bench)
+        document = checkpoint_document(other, 4, coordinator=bench.coordinator.key)
+        bench.coordinator.lie[CHECKPOINT] = lambda _request, _answer: document
+        return bench
+
+    def test_it_is_never_cosigned(self, lied_to: Bench) -> None:
+        with pytest.raises(ChainContradiction, match="two histories"):
+            attend(lied_to.open())
+        assert list(lied_to.coordinator.cosigned) == [3]
+        held = lied_to.open().state.witness.held()
+        assert held is not None
+        assert held.size == 3
+
+    def test_both_notes_are_kept_as_files_to_verify_by(self, lied_to: Bench) -> None:
+        with pytest.raises(ChainContradiction) as caught:
+            attend(lied_to.open())
+        files = sorted(lied_to.home.evidence.iterdir())
+        assert [file.name[:13] for file in files] == ["checkpoint-3-", "checkpoint-4-"]
+        assert all(str(file) in (caught.value.action or "") for file in files)
+        records = lied_to.coordinator.records
+        reports = [
+            verify_chain(records, tree=TreeWatch([HeldCheckpoint.read(file.read_bytes())])).report for file in files
+        ]
+        assert [report.chain_valid for report in reports] == [True, False]
+        assert reports[1].first_bad is not None
+        assert reports[1].first_bad.code == "checkpoint_root_mismatch"
+
+    def test_the_running_agent_stops(self, lied_to: Bench) -> None:
+        assert lied_to.cli("run").exit_code == ExitCode.CHAIN_CONTRADICTS
+
+    def test_nothing_is_approved(self, lied_to: Bench) -> None:
+        lied_to.coordinator.propose_admission("org-d", fresh())
+        assert lied_to.cli("approve", "1").exit_code == ExitCode.CHAIN_CONTRADICTS
+        with pytest.raises(ChainContradiction):
+            lied_to.run_once()
+        assert lied_to.coordinator.votes == []
+
+    def test_somebody_elses_note_proves_nothing(self, lied_to: Bench) -> None:
+        other = another_history(lied_to)
+        document = checkpoint_document(other, 4, coordinator=fresh())
+        lied_to.coordinator.lie[CHECKPOINT] = lambda _request, _answer: document
+        with pytest.raises(CheckFailed, match="not the log's"):
+            attend(lied_to.open())
+        assert not lied_to.home.evidence.exists()
+
+
+class TestOthersCosignatures:
+    def test_they_are_remembered_until_everybody_has_cosigned(self, bench: Bench) -> None:
+        attend(bench.open())
+        document = cosigned_by_peer(bench, bench.coordinator.records)
+        bench.coordinator.cosigned[3][PEER] = {
+            "cosignature": document["note"].splitlines()[-1],
+            "witness_key_statement": document["witnesses"][0]["witness_key_statement"],
+        }
+        for _ in range(3):
+            attend(bench.open())
+        held = bench.open().state.witness.held()
+        assert held is not None
+        assert (held.cosigned_size, held.cosigned_by) == (3, (ORG, PEER))
+        assert len([request for request in asked(bench, CHECKPOINT) if "cosigned" in request.url.params]) == 2
+        status = bench.cli_json("status")
+        assert status["checkpoint"] == {"size": 3, "root_hash": held.root.hex(), "cosigned": True}
+        assert status["cosigned"] == {"size": 3, "by": [ORG, PEER]}
+
+    def compare(self, bench: Bench, document: dict[str, Any]) -> None:
+        def answer(request: httpx.Request, honest: Any) -> Any:
+            return document if "cosigned" in request.url.params else honest
+
+        bench.coordinator.lie[CHECKPOINT] = answer
+        attend(bench.open())
+
+    @pytest.mark.parametrize("by_the_log", [True, False])
+    def test_one_over_another_root_proves_a_split_view(self, bench: Bench, by_the_log: bool) -> None:
+        document = cosigned_by_peer(bench, another_history(bench))
+        if not by_the_log:
+            document |= {"log_key_statement": json.loads(json.dumps(document["log_key_statement"])) | {"payload": ""}}
+        with pytest.raises(ChainContradiction, match="two histories"):
+            self.compare(bench, document)
+        assert len(list(bench.home.evidence.iterdir())) == 2
+
+    def test_one_of_a_stranger_proves_nothing(self, bench: Bench) -> None:
+        bench.coordinator.admit("org-c", fresh())
+        document = cosigned_by_peer(bench, another_history(bench))
+        document["witnesses"][0]["witness_key_statement"]["signatures"][0]["sig"] = "AAAA"
+        document["log_key_statement"]["signatures"][0]["sig"] = "AAAA"
+        with pytest.raises(CheckFailed):
+            self.compare(bench, document)
+        assert not bench.home.evidence.exists()
+
+    def test_one_put_under_another_text_is_noticed(self, bench: Bench) -> None:
+        honest = cosigned_by_peer(bench, bench.coordinator.records)
+        other = cosigned_by_peer(bench, another_history(bench))
+        honest["note"] = "\n".join([*honest["note"].splitlines()[:-1], other["note"].splitlines()[-1], ""])
+        with pytest.raises(CheckFailed, match="cosignature of org-b is not over"):
+            self.compare(bench, honest)
+
+    def test_a_larger_one_is_judged_later(self, bench: Bench) -> None:
+        records = list(bench.coordinator.records)
+        bench.coordinator.admit("org-c", fresh())
+        larger = cosigned_by_peer(bench, bench.coordinator.records)
+        bench.coordinator.records = records
+        self.compare(bench, larger)
+        held = bench.open().state.witness.held()
+        assert held is not None
+        assert held.cosigned_size == 0
+
+
+class TestSplitView:
+    """The coordinator shows org-a one chain and org-b another; the members signed both."""
+
+    @pytest.fixture
+    def agents(self, make_bench: MakeBench, tmp_path: Path) -> tuple[Bench, Bench]:
+        first = make_bench(enrolled=False)
+        config = AgentConfig(
+            org_id=PEER, name="Organisation B", coordinator=CoordinatorSection(url="http://127.0.0.1:9")
+        )
+        home, key = Home.create(tmp_path / "peer", config, Algorithm.ED25519)
+        second = replace(first, home=home, key=key, config=config)
+        for bench in (first, second):
+            bench.coordinator.admit(bench.config.org_id, bench.key)
+        for bench in (first, second):
+            bench.open().state.set_pin("chain_id", bench.coordinator.genesis)
+            attend(bench.open())
+        return first, second
+
+    def show(self, bench: Bench, records: list[ChainRecord]) -> None:
+        """The chain that this agent sees from now on, with nothing of what the other one cosigned."""
+        bench.coordinator.records = records
+        bench.coordinator.cosigned = {}
+
+    def test_each_alone_sees_nothing_wrong_and_comparing_shows_it(self, agents: tuple[Bench, Bench]) -> None:
+        first, second = agents
+        first.coordinator.admit("org-c", fresh())
+        views = [list(first.coordinator.records), another_history(first)]
+        for bench, view in zip(agents, views, strict=True):
+            self.show(bench, view)
+            assert attend(bench.open())
+            assert bench.cli_json("verify")["chain_valid"]
+        self.show(first, views[0])
+        report = first.cli_json("verify", "--checkpoint", str(second.home.checkpoint_file), exit_code=1)
+        assert report["first_bad"]["code"] == "checkpoint_root_mismatch"
+        assert report["first_bad"]["height"] == 3
+
+    def test_a_witness_of_the_first_view_never_cosigns_the_second(self, agents: tuple[Bench, Bench]) -> None:
+        first, _ = agents
+        first.coordinator.admit("org-c", fresh())
+        views = [list(first.coordinator.records), another_history(first)]
+        self.show(first, views[0])
+        attend(first.open())
+        self.show(first, views[1])
+        for _ in range(2):
+            with pytest.raises(ChainContradiction):
+                attend(first.open())
+        assert first.coordinator.cosigned == {}
+
+
+def test_the_witness_key_is_made_once_and_private(bench: Bench) -> None:
+    key = bench.home.witness_key()
+    assert bench.home.witness_key().seed == key.seed
+    assert key.algorithm is Algorithm.ED25519
+    assert key.public != bench.key.public
+    assert stat.S_IMODE(bench.home.witness_key_file.stat().st_mode) == 0o600
+
+
+def test_an_organisation_that_is_no_member_holds_without_cosigning(make_bench: MakeBench) -> None:
+    bench = make_bench(enrolled=False)
+    bench.coordinator.admit(PEER, fresh())
+    bench.open().state.set_pin("chain_id", bench.coordinator.genesis)
+    bench.coordinator.peers[ORG] = bench.key
+    assert not attend(bench.open())
+    held = bench.open().state.witness.held()
+    assert held is not None
+    assert (held.size, held.cosignature) == (2, None)
+    assert not asked(bench, COSIGNATURES)
+
+
+@pytest.mark.parametrize("blocks", [0, 3])
+def test_a_state_file_from_before_gets_its_tree(bench: Bench, blocks: int) -> None:
+    agent = bench.open()
+    if blocks:
+        chain.follow(agent)
+    agent.state.close()
+    with sqlite3.connect(bench.home.state_file) as db:
+        db.executescript("DROP TABLE node; DROP TABLE checkpoint; PRAGMA user_version = 1")
+    db.close()
+    again = bench.open()
+    chain.follow(again)
+    assert again.state.witness.root(3) == root(bench.coordinator.records)
+    assert attend(again)
+
+
+def test_the_tree_of_every_size_is_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "PAGE", 2)
+    for number in range(5):
+        bench.coordinator.admit(f"org-{number}", fresh())
+    agent = bench.open()
+    chain.follow(agent)
+    for size in range(1, 9):
+        assert agent.state.witness.root(size) == root(bench.coordinator.records[:size])
+    with pytest.raises(KeyError):
+        agent.state.witness.root(9)
+
+
+@pytest.mark.parametrize("answer", [{}, {"note": "x", "log_key_statement": {}}, {"note": 1}])
+def test_an_answer_that_is_no_checkpoint(bench: Bench, answer: dict[str, Any]) -> None:
+    bench.coordinator.lie[CHECKPOINT] = lambda _request, _answer: answer
+    with pytest.raises(CheckFailed):
+        attend(bench.open())
