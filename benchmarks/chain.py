@@ -25,7 +25,7 @@ def generate(blocks: int, algorithm: Algorithm, *, genuine: bool = True) -> Iter
     """`blocks` blocks: genesis, two admissions, and releases that carry three signatures each.
 
     Args:
-        genuine: False writes zeros for signatures, for chains of which only the structure is verified.
+        genuine: False writes zeros for the releases' signatures, for chains of which only the structure is verified.
     """
     keys = {name: PrivateKey(algorithm, sha256(name.encode()).digest()) for name in (COORDINATOR, *MEMBERS)}
     zeros = bytes(len(keys[COORDINATOR].sign(b"")))
@@ -57,7 +57,7 @@ def generate(blocks: int, algorithm: Algorithm, *, genuine: bool = True) -> Iter
             SignedApproval(
                 name,
                 keys[name].public.key_id,
-                dsse.sign(keys[name], dsse.BLOCK_TYPE, header) if genuine else zeros,
+                dsse.sign(keys[name], dsse.BLOCK_TYPE, header) if genuine or provenance is None else zeros,
             )
             for name in signers
         ]

@@ -1,38 +1,33 @@
-"""The ledger: verification against the signature checks alone, its pace without them, its memory, and lineage.
+"""The ledger: verification against the signature checks alone, its pace without them, its memory; then what is stored.
 
 The limit of a verification is the time of its public-key operations, three a block, over the same bytes in the same
-process and thread. Chains are made by the project's own code and held in memory, except for lineage (SQLite) and
-memory (made while they are verified, in a process of their own).
+process and thread. Chains are made by the project's own code and held in memory, except for memory, where they are made
+while they are verified, in a process of their own.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import django
-
+from benchmarks import ledger_append, ledger_stored
 from benchmarks.chain import generate
 from benchmarks.measure import Row, against_peer, timed, versions
 from flxdr.core import dsse
-from flxdr.core.clock import parse_timestamp
 from flxdr.core.keys import Algorithm
-from ledger.chain.block import index_columns, parse_header
 from ledger.chain.record import ChainRecord
 from ledger.chain.verify import verify_chain
 
 SIGNED_BLOCKS = 1_000
 STRUCTURE_BLOCKS = 10_000
 LEAST_BLOCKS_PER_S = 30_000
-ANCESTORS = 10_000
 _PEAK = r"""
 import re, sys
 from pathlib import Path
+from benchmarks import ledger_append, ledger_stored
 from benchmarks.chain import generate
 from flxdr.core.keys import Algorithm
 from ledger.chain.verify import verify_chain
@@ -51,7 +46,8 @@ def rows() -> list[Row]:
         _against_crypto("mldsa65", Algorithm.ML_DSA_65, 0.90),
         _structure(),
         *_memory(),
-        _lineage(),
+        *ledger_stored.rows(),
+        *ledger_append.rows(),
     ]
 
 
@@ -122,54 +118,3 @@ def _memory() -> Iterator[Row]:
 def _peak(blocks: int) -> float:
     done = subprocess.run([sys.executable, "-c", _PEAK, str(blocks)], check=True, capture_output=True, text=True)
     return float(done.stdout)
-
-
-def _lineage() -> Row:
-    with tempfile.TemporaryDirectory(prefix="flxdr-bench-") as folder:
-        os.environ["FL_DATA_DIR"] = folder
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flxdr.settings")
-        django.setup()
-        from django.core.management import call_command  # noqa: PLC0415 (after Django is set up, like all below)
-        from django.db import connection  # noqa: PLC0415
-
-        from ledger import documents, selectors  # noqa: PLC0415
-
-        call_command("migrate", verbosity=0)
-        _store(generate(ANCESTORS + 3, Algorithm.ED25519, genuine=False))
-        newest = selectors.head().model_hash
-        assert newest is not None
-
-        def walk() -> None:
-            blocks, total = selectors.lineage(newest, ANCESTORS, 0)
-            assert len(documents.lineage_documents(blocks)) == total == ANCESTORS
-
-        seconds = statistics.median([timed(lambda: walk) for _ in range(6)][1:])
-        connection.close()
-    return Row(
-        f"ledger.lineage.{ANCESTORS}",
-        round(seconds, 3),
-        None,
-        None,
-        "s",
-        0.5,
-        None,
-        f"one page of {ANCESTORS} releases with their documents, SQLite; " + versions("django"),
-    )
-
-
-def _store(records: Iterator[ChainRecord]) -> None:
-    from django.db import connection  # noqa: PLC0415
-
-    from ledger.models import Block  # noqa: PLC0415
-
-    with connection.cursor() as cursor:
-        # Its triggers let rows of PostgreSQL go by TRUNCATE only.
-        cursor.execute(
-            "TRUNCATE blocks" if connection.vendor == "postgresql" else "DELETE FROM blocks"
-        )  # the genesis block that the migrations made
-    blocks = []
-    for record in records:
-        header = parse_header(record.header)
-        columns = index_columns(header, record.header)
-        blocks.append(Block(**{**columns, "timestamp": parse_timestamp(header.timestamp)}, header=record.header))
-    Block.objects.bulk_create(blocks, batch_size=500)

@@ -26,8 +26,8 @@ PATIENCE = 60.0
 
 def main(model_name: str, count: int) -> None:
     clock = SystemClock()
-    deadline = time.monotonic() + PATIENCE
     for number in range(1, count + 1):
+        deadline = time.monotonic() + PATIENCE
         parent = hash_of(f"{model_name} {number - 1}")
         release = provenance(number, model_name=model_name, round_id=f"{model_name}-{number}", parent_model_hash=parent)
         proposal = proposals.propose_release(

@@ -12,7 +12,7 @@ from flxdr.core.keys import Algorithm
 from ledger.chain import export
 from ledger.chain.block import block_hash
 from ledger.chain.record import ChainRecord
-from tests.ledger.test_concurrency import database, finish, run
+from tests.ledger.racing import database, finish, run
 
 BLOCKS = 1500
 
