@@ -15,6 +15,7 @@ from flxdr.platform.auth.permissions import IsOperatorOrOrganization
 from flxdr.platform.auth.principal import caller
 from ledger import documents, selectors
 from ledger.api import examples, serializers
+from ledger.chain.record import ChainRecord
 from ledger.services.recomputation import recompute_releases
 from ledger.services.verification import newest_height
 from ledger.services.verified import WHOLE_UP_TO, verify_stored
@@ -130,6 +131,23 @@ class BlockViewSet(ViewSet):
         """The chain's id (its genesis hash) and its newest block."""
         strict_query(request, ())
         return Response(documents.head_document())
+
+    @extend_schema(
+        operation_id="ledger_block_envelope",
+        summary="Block as a DSSE envelope",
+        tags=["ledger"],
+        responses=serializers.DsseEnvelopeSerializer,
+        examples=examples.ENVELOPE,
+    )
+    def envelope(self, request: Request, height: int) -> Response:
+        """The block's bytes with every signature over them, as any DSSE 1.0 tool takes it.
+
+        The payload is the header, the key ids are those of the chain; who a key belonged to, governance blocks say.
+        """
+        strict_query(request, ())
+        block = selectors.block_at(height)
+        approvals = selectors.approvals_of([block.block_hash])[block.block_hash]
+        return Response(ChainRecord(bytes(block.header), approvals).envelope().as_json())
 
     @extend_schema(
         operation_id="ledger_export",

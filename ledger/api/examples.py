@@ -131,6 +131,14 @@ EXPORT = _answer(
         ],
     },
 )
+ENVELOPE = _answer(
+    "a block that two organisations approved",
+    {
+        "payloadType": "application/vnd.flxdr.block+json",
+        "payload": "eyJjaGFpbl9pZCI6Ii4uLiJ9",
+        "signatures": [{"keyid": _HASH, "sig": "c2ln..."}, {"keyid": _PARENT, "sig": "c2ln..."}],
+    },
+)
 _WITNESS_KEY_STATEMENT = {
     "payloadType": "application/vnd.flxdr.witness-key+json",
     "payload": "eyJjaGFpbl9pZCI6Ii4uLiJ9",

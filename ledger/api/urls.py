@@ -34,6 +34,11 @@ urlpatterns = [
     path("blockchain/proof/inclusion", ProofViewSet.as_view({"get": "inclusion"}), name="ledger-inclusion"),
     path("blockchain/proof/consistency", ProofViewSet.as_view({"get": "consistency"}), name="ledger-consistency"),
     path(
+        "blockchain/blocks/<int:height>/envelope",
+        BlockViewSet.as_view({"get": "envelope"}),
+        name="ledger-block-envelope",
+    ),
+    path(
         "blockchain/blocks/<int:height>/tlog-proof",
         TlogProofViewSet.as_view({"get": "retrieve"}),
         name="ledger-tlog-proof",

@@ -75,6 +75,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "blockchain/proof/inclusion?height=0", MEMBERS),
     ("GET", "blockchain/proof/consistency?from=1", MEMBERS),
     ("GET", "blockchain/blocks/0/tlog-proof", MEMBERS),
+    ("GET", "blockchain/blocks/0/envelope", MEMBERS),
     ("GET", "blockchain/governance", MEMBERS),
     ("POST", "blockchain/governance/rotate", ORGANIZATIONS | {"participant": 400, "outsider": 400}),
     ("POST", "blockchain/governance/revoke", OPERATORS | UNFIT),

@@ -29,6 +29,7 @@ READS = [
     f"blockchain/provenance/{hash_of('global 1')}",
     "blockchain/ledger/export",
     "blockchain/head",
+    "blockchain/blocks/5/envelope",
     "blockchain/proposals",
     "blockchain/proposals/{proposal}",
 ]
@@ -332,3 +333,17 @@ def test_bodies_that_are_refused(proposal: Proposal, body: bytes) -> None:
     answer = caller.send(f"blockchain/proposals/{proposal.pk}/approve", body, "application/json")
     assert answer.status_code == 400
     assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_a_block_as_a_standard_envelope(sealed: Consortium) -> None:
+    envelope = organization("org-a").get("blockchain/blocks/5/envelope").json()
+    payload = base64.b64decode(envelope["payload"])
+    assert payload == bytes(selectors.block_at(5).header)
+    kind = envelope["payloadType"].encode()
+    signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    keys = {key.key_id: key for own in selectors.key_set().members.values() for key in own.values()}
+    keys[selectors.key_set().coordinator.key_id] = selectors.key_set().coordinator
+    assert len(envelope["signatures"]) == 4
+    for signature in envelope["signatures"]:
+        keys[signature["keyid"]].verify(base64.b64decode(signature["sig"]), signed)
+    assert operator().get("blockchain/blocks/6/envelope").json()["code"] == "block_not_found"
