@@ -364,6 +364,11 @@ def proposals_for(org_id: str) -> list[Proposal]:
     return [proposal for proposal in proposals if proposal.block_hash not in done]
 
 
+def revocations_against(org_id: str) -> list[Proposal]:
+    """The open proposals to revoke a key of that organisation."""
+    return list(Proposal.objects.filter(status=Proposal.Status.OPEN, subject__startswith=f"revoke {org_id} "))
+
+
 def answers_to(proposals: Sequence[Proposal]) -> dict[str, list[Approval]]:
     """Every answer to those proposals by block hash, in the order given."""
     answers: dict[str, list[Approval]] = defaultdict(list)

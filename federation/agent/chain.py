@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from federation.agent.client import Coordinator
 from federation.agent.errors import ChainContradiction, CheckFailed
-from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
 from flxdr.core.errors import Malformed
 from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
@@ -15,6 +15,9 @@ from ledger.chain.entries import WithdrawRelease
 from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.verify import Anchor, Report, verify_chain
+
+if TYPE_CHECKING:  # a session follows the chain itself when its key was rotated
+    from federation.agent.session import Agent
 
 PAGE = 100
 _EVIDENCE = "Keep this home as evidence and tell the other members."
@@ -55,6 +58,7 @@ def follow(agent: Agent, *, head: object = None) -> ChainState:
             expected=f"the remembered block {held}",
             action=_EVIDENCE,
         )
+    agent.keyring.follow(state)
     return state
 
 

@@ -65,6 +65,8 @@ class Coordinator:
     ) -> None:
         self.url = url.rstrip("/")
         self._sign_token = sign_token
+        self.when_unknown: Callable[[], bool] = lambda: False
+        """Called when a token is refused (401); whether to try again with another one."""
         self._backoff = backoff
         self._pause = pause
         self._rng = rng or random.Random()  # noqa: S311 (jitter, no secret)
@@ -129,7 +131,7 @@ class Coordinator:
         headers: Mapping[str, str] | None = None,
         anonymous: bool = False,
     ) -> bytes:
-        attempt = 0
+        attempt, is_unknown = 0, False
         while True:
             # A new request for every try: it carries a new token over the same body.
             own = dict(headers or {})
@@ -138,6 +140,10 @@ class Coordinator:
             request = self._http.build_request(method, path, params=query, content=body, headers=own)
             try:
                 return self._try(request, limit)
+            except Refused as refusal:
+                if refusal.http_status != 401 or is_unknown or anonymous or not self.when_unknown():
+                    raise
+                is_unknown = True
             except (httpx.TransportError, _Transient) as error:
                 waited = error.retry_after if isinstance(error, _Transient) else 0.0
                 attempt += 1

@@ -38,6 +38,16 @@ def write_durably(path: Path, data: bytes, *, overwrite: bool = True) -> None:
     _sync_folder(path.parent)
 
 
+def move_durably(source: Path, target: Path) -> None:
+    """Let `source` take the place of `target` in the same folder.
+
+    Raises:
+        FileNotFoundError: there is no `source`.
+    """
+    source.replace(target)
+    _sync_folder(target.parent)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

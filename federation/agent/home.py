@@ -2,6 +2,7 @@
 
 agent.toml     what the operator set                      key.json     algorithm and seed of the signing key, 0600
 peers          key ids that `admissions = pinned` trusts  state.db     pinned genesis, verified chain, votes, rounds
+next-key.json  the key that a rotation brings, until the chain records it
 outbox/        updates as they were signed                models/      model files by hash
 witness.json   the witness's key, 0600                     evidence/    checkpoints that contradict each other
 checkpoint.json  the newest checkpoint that is held, to keep elsewhere and to compare
@@ -36,6 +37,7 @@ class Home:
         self.folder = folder
         self.config_file = folder / "agent.toml"
         self.key_file = folder / "key.json"
+        self.next_key_file = folder / "next-key.json"
         self.peers_file = folder / "peers"
         self.state_file = folder / "state.db"
         self.witness_key_file = folder / "witness.json"
@@ -99,6 +101,40 @@ class Home:
             with suppress(FileExistsError):  # another process of this home was faster: its key counts
                 _write_key(self.witness_key_file, PrivateKey.generate(Algorithm.ED25519))
         return _read_key(self.witness_key_file)
+
+    def next_key(self) -> PrivateKey | None:
+        """The key that a rotation which is under way brings.
+
+        Raises:
+            HomeInvalid: as `key`.
+        """
+        try:
+            return _read_key(self.next_key_file)
+        except HomeInvalid:
+            if not self.next_key_file.exists():
+                return None
+            raise
+
+    def make_next_key(self, algorithm: Algorithm | None) -> PrivateKey:
+        """Make the key for a rotation and keep it; one that is kept already is the one.
+
+        Raises:
+            HomeInvalid: the one that is kept is of another algorithm than asked for.
+        """
+        with suppress(FileExistsError):  # an earlier attempt, or another process of this home, was there first
+            _write_key(self.next_key_file, PrivateKey.generate(algorithm or self.key().algorithm))
+        key = _read_key(self.next_key_file)
+        if algorithm not in (None, key.algorithm):
+            raise HomeInvalid(
+                f"a rotation to a key of {key.algorithm.value} is under way: {self.next_key_file}",
+                expected=f"no --algorithm, or {key.algorithm.value}",
+            )
+        return key
+
+    def adopt_next_key(self) -> None:
+        """Let the next key take the place of the key, for good and in one step."""
+        with suppress(FileNotFoundError):  # another process of this home has done it
+            files.move_durably(self.next_key_file, self.key_file)
 
     def pinned_peers(self) -> frozenset[str]:
         """Key ids of the peers file; `#` begins a comment.

@@ -180,6 +180,10 @@ class Runner:
         found = review(agent, proposal, state, self._records)
         if found.outcome == "approve" and (bound := voting.free_height(agent, proposal, state)) is not None:
             found = Review("ask", bound, found.steps)
+        if found.alarm:
+            self._announce(
+                f"ALARM: proposal {proposal.id}: {found.reason}", "alarm", proposal=proposal.id, reason=found.reason
+            )
         if found.outcome in ("approve", "reject"):
             self._vote(proposal, found.outcome, found)
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from federation.agent.entry_review import OwnKeyInDanger, check_entry, check_own_keys
 from federation.agent.errors import CheckFailed
 from federation.agent.proposals import Proposal
 from federation.agent.records import RecordSource
@@ -13,7 +14,6 @@ from federation.agent.session import Agent
 from flxdr.core.clock import parse_timestamp
 from ledger.chain.block import Header
 from ledger.chain.checks import CLOCK_TOLERANCE, check_extension
-from ledger.chain.entries import Action, Admit, index_entry
 from ledger.chain.failures import BlockInvalid
 from ledger.chain.quorum import SealRule
 from ledger.chain.state import ChainState
@@ -26,12 +26,13 @@ class Review:
     """The result: what to do, why, and the steps that led there.
 
     `ask`: nothing speaks against it and a person decides, by the policy of agent.toml or because a step could not be
-    made here. `skip`: there is nothing for this organisation to decide.
+    made here. `skip`: there is nothing for this organisation to decide. `alarm`: somebody goes after its keys.
     """
 
     outcome: Outcome
     reason: str
     steps: list[str] = field(default_factory=list)
+    alarm: bool = False
 
 
 def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordSource) -> Review:
@@ -40,7 +41,7 @@ def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordS
     1. The header is canonical and extends the verified head (height, links, certificate, lineage, voters, threshold).
     2. Its time is not in the future.
     3. This organisation is a voter, with its key on the chain.
-    4. A release: see `check_release`. An admission: proof of possession, and the policy of agent.toml.
+    4. A release: see `check_release`. A governance entry: see `check_own_keys` and `check_entry`.
 
     The policy is applied at the end; `reject` comes from failed checks only.
 
@@ -55,15 +56,22 @@ def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordS
         rule = check_extension(chain, header).rule
         _check_time(agent, header)
         steps.append(f"1-2. Header extends block {chain.height} under the rule {rule.rule}.")
+        action = header.governance.actions[0] if header.governance.actions else None
+        if action is not None:
+            check_own_keys(agent, action)
         if not _is_voter(agent, rule, chain):
             return Review("skip", "this organisation has no vote on it", steps)
         steps.append(f"3. This organisation votes: {rule.threshold} of {len(rule.voters)} must approve.")
-        if header.type == "release":
+        if action is not None:
+            holds, otherwise = check_entry(agent, action, steps)
+        else:
             complete = check_release(agent, header, records, steps)
-            if not complete:
-                return Review("ask", steps[-1], steps)
-            return _by_policy(agent.config.policy.releases == "auto", "releases = manual", steps)
-        return _entry(agent, header.governance.actions[0], steps)
+            holds = complete and agent.config.policy.releases == "auto"
+            otherwise = "releases = manual" if complete else steps[-1]
+        return Review("approve", "every check holds", steps) if holds else Review("ask", otherwise, steps)
+    except OwnKeyInDanger as danger:
+        has_vote = _is_voter(agent, rule, chain)
+        return Review("reject" if has_vote else "skip", danger.detail, steps, alarm=True)
     except (CheckFailed, BlockInvalid) as error:
         expected = f" (expected {error.expected})" if error.expected else ""
         return Review("reject", f"{error.detail}{expected}", steps)
@@ -76,18 +84,3 @@ def _check_time(agent: Agent, header: Header) -> None:
 
 def _is_voter(agent: Agent, rule: SealRule, chain: ChainState) -> bool:
     return agent.org_id in rule.voters and chain.keys.key(agent.org_id, agent.key.public.key_id) is not None
-
-
-def _entry(agent: Agent, action: Action, steps: list[str]) -> Review:
-    if not isinstance(action, Admit):
-        return Review("ask", f"a person decides on the entry {index_entry(action)['action']}", steps)
-    steps.append(f"4. The key proves possession: {action.org_id} ({action.key.key_id[:16]}).")
-    policy = agent.config.policy.admissions
-    if policy == "pinned":
-        is_pinned = action.key.key_id in agent.home.pinned_peers()
-        return _by_policy(is_pinned, f"not in the peers file: {action.org_id} {action.key.key_id}", steps)
-    return _by_policy(policy == "auto", "admissions = manual", steps)
-
-
-def _by_policy(holds: bool, otherwise: str, steps: list[str]) -> Review:
-    return Review("approve", "every check holds", steps) if holds else Review("ask", otherwise, steps)

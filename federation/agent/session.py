@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
+from federation.agent import rotation
 from federation.agent.client import Backoff, Coordinator
 from federation.agent.config import AgentConfig, CoordinatorSection
 from federation.agent.errors import HomeInvalid
 from federation.agent.home import Home
+from federation.agent.keyring import Keyring
 from federation.agent.output import Output
 from federation.agent.state import State
 from flxdr.core.clock import Clock, SystemClock
@@ -41,7 +44,7 @@ class Agent:
 
     home: Home
     config: AgentConfig
-    key: PrivateKey
+    keyring: Keyring
     state: State
     coordinator: Coordinator
     clock: Clock
@@ -50,6 +53,11 @@ class Agent:
     @property
     def org_id(self) -> str:
         return self.config.org_id
+
+    @property
+    def key(self) -> PrivateKey:
+        """The signing key; after a rotation another one."""
+        return self.keyring.current
 
     @property
     def chain_id(self) -> str:
@@ -72,23 +80,26 @@ def open_agent(folder: Path, output: Output, surroundings: Surroundings) -> Iter
         HomeInvalid: the home is missing or damaged.
     """
     home = Home(folder)
-    config, key = home.config(), home.key()
+    config = home.config()
     clock = surroundings.clock
     address = urlsplit(config.coordinator.url)
     if address.scheme == "http" and address.hostname not in _LOOPBACK:
         output.warn(f"{config.coordinator.url} is not encrypted: anyone on the way can read updates and tokens")
     state = State(home.state_file)
     try:
+        keyring = Keyring(home, state, config.org_id)
         with Coordinator(
             url=config.coordinator.url,
-            sign_token=lambda: sign_own_token(org_id=config.org_id, key=key, now=clock.now()),
+            sign_token=lambda: sign_own_token(org_id=config.org_id, key=keyring.for_tokens, now=clock.now()),
             transport=surroundings.transport,
             context=_tls(config.coordinator),
             backoff=surroundings.backoff,
             pause=surroundings.pause,
             clock=clock,
         ) as coordinator:
-            yield Agent(home, config, key, state, coordinator, clock, output)
+            agent = Agent(home, config, keyring, state, coordinator, clock, output)
+            coordinator.when_unknown = partial(rotation.catch_up, agent)
+            yield agent
     finally:
         state.close()
 

@@ -242,6 +242,11 @@ class State:
         with self.transaction():
             self._db.execute("UPDATE vote SET sent = 1 WHERE block_hash = ?", (block_hash,))
 
+    def close_votes(self, height: int) -> None:
+        """Send no votes any more on blocks up to `height`, which are sealed: the key that signed them is retired."""
+        with self.transaction():
+            self._db.execute("UPDATE vote SET sent = 1 WHERE height <= ?", (height,))
+
     def void_vote(self, block_hash: str, because: str) -> None:
         """Let go of an approval whose block can no longer be sealed; the row stays as a record."""
         with self.transaction():

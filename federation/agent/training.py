@@ -14,6 +14,7 @@ from federation.agent.state_rows import PreparedUpdate
 from federation.agent.updates import clip_to_norm
 from federation.round_config import RoundConfig
 from flxdr.core import dsse
+from flxdr.core.keys import PrivateKey, SignatureInvalid
 from ledger.chain.block import parse_header
 from models_ml import codec, registry
 from models_ml.codec import Int32, ModelSchema
@@ -91,11 +92,14 @@ def submit(agent: Agent, prepared: PreparedUpdate) -> bool:
         # Never train anew for this round: its statement is signed, and might have been sent.
         agent.state.finish_update(prepared.round_id, "refused", f"the kept update is lost or damaged: {path}")
         return False
-    envelope = statements.Envelope(prepared.statement, agent.key.public.key_id, prepared.signature)
+    key = agent.key
+    envelope = statements.Envelope(prepared.statement, key.public.key_id, _signature(key, prepared))
     headers = {"Content-Type": CONTENT_TYPE, "Submission-Statement": envelope.compact()}
     try:
         answer = agent.coordinator.post_bytes("federation/round/submit-gradient", body, headers)
     except Refused as refusal:
+        if agent.key is not key:  # rotated while this was on its way
+            return submit(agent, prepared)
         if refusal.http_status in _NOT_NOW:
             raise
         agent.state.finish_update(prepared.round_id, "refused", refusal.detail)
@@ -105,6 +109,15 @@ def submit(agent: Agent, prepared: PreparedUpdate) -> bool:
         raise CheckFailed(f"the coordinator confirms {confirmed!r}", expected=f"accepted {prepared.wire_digest}")
     agent.state.finish_update(prepared.round_id, "accepted", str(answer.get("gradient_id", "")))
     return True
+
+
+def _signature(key: PrivateKey, prepared: PreparedUpdate) -> bytes:
+    """The kept signature; a new one by `key` if the key was rotated since."""
+    try:
+        dsse.verify(key.public, prepared.signature, dsse.SUBMISSION_TYPE, prepared.statement)
+    except SignatureInvalid:
+        return dsse.sign(key, dsse.SUBMISSION_TYPE, prepared.statement)
+    return prepared.signature
 
 
 def parent_of(agent: Agent, config: RoundConfig) -> dict[str, Int32]:

@@ -21,11 +21,14 @@ from ledger.documents import head_document, proposal_documents
 def current_round_for(org_id: str, model: str | None = None) -> dict[str, Any]:
     """What waits for an organisation: its open round, the proposals that await its vote, and the chain's head.
 
-    Of several open rounds (of several models) the oldest that awaits its update comes first.
+    Of several open rounds (of several models) the oldest that awaits its update comes first. Proposals to revoke a key
+    of its own are there too, though it has no vote on them: it is to know while somebody can still say no.
     """
+    voting = ledger.selectors.proposals_for(org_id)
+    against = [proposal for proposal in ledger.selectors.revocations_against(org_id) if proposal not in voting]
     return {
         "round": _open_round(org_id, model),
-        "proposals": proposal_documents(ledger.selectors.proposals_for(org_id)),
+        "proposals": proposal_documents([*voting, *against]),
         "head": head_document(),
     }
 

@@ -17,10 +17,14 @@ import httpx
 
 from federation import statements
 from flxdr.core import dsse
-from flxdr.core.keys import PrivateKey
+from flxdr.core.keys import PrivateKey, PublicKey
 from flxdr.platform.auth import tokens
+from flxdr.platform.errors import TokenInvalid
 from ledger.chain import merkle, tree
 from ledger.chain.block import submission_leaves
+from ledger.chain.checks import check_entry
+from ledger.chain.entries import Endorsement, Revoke, Rotate, parse_rotation
+from ledger.chain.membership import key_entry
 from tests.agent.fake_federation import FakeFederation, Submitted
 from tests.ledger.checkpoints import LOG, checkpoint_document
 
@@ -82,6 +86,8 @@ class FakeCoordinator(FakeFederation):
             "blockchain/ledger/export": lambda: self._export(request.url.params),
             "federation/round/current": lambda: self._current(org_id),
             "federation/round/submit-gradient": lambda: self._submit(request, org_id),
+            "blockchain/governance/rotate": lambda: self._rotate(json.loads(request.content)),
+            "blockchain/governance/revoke": lambda: self._revoke(json.loads(request.content)),
         }
         if path in answers:
             return answers[path]()
@@ -92,6 +98,22 @@ class FakeCoordinator(FakeFederation):
         if path.startswith("federation/model/"):
             return self.models.get(path.rsplit("/", 1)[1]) or self._missing()
         return self._proposals(request, path, org_id)
+
+    def _rotate(self, body: dict[str, Any]) -> dict[str, Any]:
+        entry = Rotate(
+            key=key_entry(PublicKey.from_text(body["public_key"])),
+            statement=parse_rotation(base64.b64decode(body["statement"])),
+            proof=body["proof"],
+            endorsement=Endorsement(**body["endorsement"]),
+        )
+        for proposal in self.proposals:
+            if proposal["status"] == "open" and entry.key.key_id in str(base64.b64decode(proposal["header"])):
+                return proposal
+        check_entry(self.state, entry)
+        return self.propose_entry(entry)
+
+    def _revoke(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self.propose_entry(Revoke(**body))
 
     def _current(self, org_id: str) -> dict[str, Any]:
         return {"round": self._offer(org_id), "proposals": self._due(org_id), "head": self._head()}
@@ -159,7 +181,11 @@ class FakeCoordinator(FakeFederation):
         org_id = tokens.read_issuer(token)
         if org_id not in self.peers:
             raise _Problem(401, "unauthenticated", f"{org_id} is unknown")
-        claims = tokens.verify(token, [self.peers[org_id].public], now=self.clock.now())
+        known = self.state.keys.keys_of(org_id) or {"": self.peers[org_id].public}
+        try:
+            claims = tokens.verify(token, list(known.values()), now=self.clock.now())
+        except TokenInvalid as error:
+            raise _Problem(401, error.code, error.detail) from error
         return claims.subject
 
     def _register(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +216,10 @@ class FakeCoordinator(FakeFederation):
         header = request.headers["Submission-Statement"]
         envelope = statements.Envelope.from_compact(header)
         assert envelope.signature is not None
-        dsse.verify(self.peers[org_id].public, envelope.signature, dsse.SUBMISSION_TYPE, envelope.statement)
+        key = self.state.keys.key(org_id, str(envelope.key_id))
+        if key is None:
+            raise _Problem(422, "unknown_key", "no proven key")
+        dsse.verify(key, envelope.signature, dsse.SUBMISSION_TYPE, envelope.statement)
         body, place = request.read(), (self.config.round_id, org_id)
         known = self.submitted.get(place)
         if known is not None and known.body != body:

@@ -190,3 +190,55 @@ def test_a_home_without_its_registration_is_refused(federation: Federation) -> N
     federation.cli("thief", "init", *names)
     (refusal,) = federation.cli("thief", "enrol", exit_code=4)
     assert refusal["error"]["http_status"] == 409
+
+
+def approve_by_hand(federation: Federation, *org_ids: str) -> None:
+    """The open proposal's voters approve it on their own word."""
+    federation.tasks.run()
+    (proposal,) = Proposal.objects.filter(status="open")
+    for org_id in org_ids:
+        federation.cli(org_id, "approve", str(proposal.pk))
+    proposal.refresh_from_db()
+    assert proposal.status == "sealed"
+
+
+def test_keys_and_releases_come_and_go(federation: Federation) -> None:
+    """A key is rotated and rounds go on; a release is withdrawn and the next one leaves it out; a key is revoked."""
+    for number, org_id in enumerate(ORGS):
+        federation.enrol(org_id, "--algorithm", "Ed25519")
+        federation.turn(*ORGS[:number])
+    federation.round("edge-normaliser")
+
+    (rotation,) = federation.cli("org-a", "keys", "rotate", "--algorithm", "ML-DSA-65")
+    assert rotation["status"] == "open"
+    federation.turn("org-b", "org-c")
+    federation.round("edge-normaliser")
+    (listed,) = federation.cli("org-a", "keys", "list")
+    assert [(key["key_id"], key["home"]) for key in listed["keys"]] == [(rotation["next_key_id"], "in use")]
+    assert not (federation.folder / "org-a" / "next-key.json").exists()
+
+    url = f"{federation.url}/api/fl-blockchain"
+    withdrawal = {"model_name": "edge-normaliser", "model_version": 2, "reason": "trained on a poisoned feed"}
+    assert httpx.post(f"{url}/blockchain/governance/withdraw", json=withdrawal).status_code == 200
+    approve_by_hand(federation, *ORGS)
+    federation.turn(*ORGS)
+    (status,) = federation.cli("org-b", "status")
+    first = status["releases"]["edge-normaliser"]
+    assert (first["version"], first["newest"]) == (1, 2)
+    second = httpx.get(f"{url}/federation/models").json()["models"][0]["model_hash"]
+    withdrawn = httpx.get(f"{url}/federation/model/{second}")
+    assert (withdrawn.status_code, withdrawn.headers["Model-Standing"]) == (200, "withdrawn")
+    federation.round("edge-normaliser")
+    models = httpx.get(f"{url}/federation/models").json()["models"]
+    assert [(model["version"], model["status"], model["parent_hash"]) for model in models[:2]] == [
+        (3, "released", first["model_hash"]),
+        (2, "withdrawn", first["model_hash"]),
+    ]
+
+    federation.cli("org-c", "keys", "revoke", "--reason", "the laptop was stolen", "--compromised-since", "5")
+    approve_by_hand(federation, "org-a", "org-b")
+    (refusal,) = federation.cli("org-c", "run", "--once", exit_code=4)
+    assert refusal["error"]["http_status"] in {401, 403}
+    (report,) = federation.cli("org-a", "verify")
+    assert report["chain_valid"]
+    assert any("org-c" in warning for warning in report["warnings"])

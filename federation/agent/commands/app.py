@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from federation.agent.commands import learning, membership, setup, votes
+from federation.agent.commands import keys, learning, membership, setup, votes
 from federation.agent.errors import EXIT_CODES_HELP
 
 app = typer.Typer(
@@ -23,5 +23,6 @@ app.command("evaluate")(learning.evaluate)
 app.command("proposals")(votes.proposals)
 app.command("approve")(votes.approve)
 app.command("reject")(votes.reject)
+app.add_typer(keys.app, name="keys")
 app.command("verify")(membership.verify)
 app.command("status")(membership.status)

@@ -39,7 +39,7 @@ def proposals(
             (
                 item.get("id"),
                 item.get("type"),
-                item.get("round_id") or item.get("org_id") or "-",
+                item.get("round_id") or item.get("subject") or "-",
                 item.get("status"),
                 f"{_organisations(item)} of {item.get('threshold')}",
                 item.get("deadline") or "-",

@@ -1,0 +1,78 @@
+"""What the agent makes of a governance entry that already holds under the chain's rules."""
+
+from __future__ import annotations
+
+from federation.agent.errors import CheckFailed
+from federation.agent.session import Agent
+from ledger.chain.entries import COORDINATOR, Action, Admit, KeyEntry, Revoke, Rotate, index_entry
+
+
+class OwnKeyInDanger(CheckFailed):
+    """Somebody else replaces or revokes this organisation's key: the key, or the home, may be in foreign hands."""
+
+    code = "own_key_in_danger"
+    title = "Somebody goes after this organisation's key"
+
+
+def check_own_keys(agent: Agent, action: Action) -> None:
+    """Refuse what concerns this organisation's own keys and did not come from this home.
+
+    Raises:
+        OwnKeyInDanger: it did not.
+    """
+    if isinstance(action, Rotate) and action.statement.org_id == agent.org_id:
+        following = agent.home.next_key()
+        if following is None or following.public.key_id != action.key.key_id:
+            raise OwnKeyInDanger(
+                f"it replaces this organisation's key by {action.key.key_id}, which this home did not make: whoever "
+                "proposed it has this organisation's key; tell the other members, and have the key revoked"
+            )
+    if isinstance(action, Revoke) and action.org_id == agent.org_id and not was_asked(agent, action.key_id):
+        raise OwnKeyInDanger(
+            f"it revokes this organisation's key {action.key_id} ({action.reason}), for which this home did not ask; "
+            "if that is wrong, tell the other members: they decide"
+        )
+
+
+def note_asked(agent: Agent, key_id: str) -> None:
+    """Remember that this home asks for the end of its organisation's key."""
+    agent.state.set_pin(_asked(key_id), "yes")
+
+
+def was_asked(agent: Agent, key_id: str) -> bool:
+    """Whether this home asked for the end of that key."""
+    return agent.state.pin(_asked(key_id)) is not None
+
+
+def check_entry(agent: Agent, action: Action, steps: list[str]) -> tuple[bool, str]:
+    """Whether an entry is approved without a person, and why not.
+
+    New keys of others follow the policy for admissions. This organisation's own rotation, and the end of its own key,
+    were decided where the command was given. All else is for people: who else loses a key, the policy, a release.
+    """
+    manual = False, f"a person decides on the entry {index_entry(action)['action']}"
+    match action:
+        case Admit():
+            steps.append(f"4. The key proves possession: {action.org_id} ({action.key.key_id[:16]}).")
+            return _by_admissions(agent, action.key, action.org_id) if action.org_id != agent.org_id else manual
+        case Rotate():
+            holder = action.statement.org_id
+            steps.append(f"4. {holder} replaces its key by {action.key.key_id[:16]}, and both keys signed that.")
+            if holder == agent.org_id:
+                return True, ""
+            return _by_admissions(agent, action.key, holder) if holder != COORDINATOR else manual
+        case Revoke() if action.org_id == agent.org_id:
+            steps.append("4. This home asked for the end of its key.")
+            return True, ""
+    return manual
+
+
+def _asked(key_id: str) -> str:
+    return f"asked to revoke {key_id}"
+
+
+def _by_admissions(agent: Agent, key: KeyEntry, holder: str) -> tuple[bool, str]:
+    policy = agent.config.policy.admissions
+    if policy == "pinned":
+        return key.key_id in agent.home.pinned_peers(), f"not in the peers file: {holder} {key.key_id}"
+    return policy == "auto", "admissions = manual"
