@@ -18,9 +18,7 @@ from federation.agent.errors import ChainContradiction, CheckFailed, Refused
 from federation.agent.session import Agent
 from federation.agent.state_tree import Held
 from flxdr.core import dsse
-from flxdr.core.dsse import Envelope
-from flxdr.core.errors import FlxdrError, Malformed
-from flxdr.core.keys import SignatureInvalid
+from flxdr.core.errors import Malformed
 from ledger.chain import cosignature as cosignatures
 from ledger.chain import merkle
 from ledger.chain.anchoring import HeldCheckpoint
@@ -66,34 +64,6 @@ def attend(agent: Agent, state: ChainState) -> Held | None:
         _send(agent, held)
     _compare(agent, state, held)
     return held if due else None
-
-
-def cosigners(agent: Agent, state: ChainState, shown: Shown) -> list[str]:
-    """The members whose cosignatures of that checkpoint hold.
-
-    Raises:
-        CheckFailed: the cosignature of a member's witness is not over this checkpoint.
-    """
-    members, chain_id = state.keys.members, state.chain_id
-    signed = shown.held.signed
-    lines = {line.name: line for line in signed.signatures}
-    found = []
-    for each in shown.document.get("witnesses") or ():
-        try:
-            statement = Envelope.from_json(each["witness_key_statement"])
-            witness = cosignatures.endorsed_witness(statement, members, chain_id=chain_id)
-        except (FlxdrError, KeyError, TypeError):
-            continue  # of a key that is no longer in force, or nobody's: it says nothing
-        try:
-            cosignatures.verify(signed.text, lines[witness.name], witness.name, witness.key)
-        except (Malformed, SignatureInvalid, KeyError) as error:
-            raise CheckFailed(
-                f"the cosignature of {witness.org_id} is not over the checkpoint of {shown.checkpoint.size} blocks",
-                expected="the cosignature that it gave",
-                action="Compare your checkpoint with theirs: the coordinator may have shown them another chain.",
-            ) from error
-        found.append(witness.org_id)
-    return sorted(set(found))
 
 
 def _hold_newest(agent: Agent, state: ChainState, before: Held | None) -> Held:
@@ -198,10 +168,16 @@ def _compare(agent: Agent, state: ChainState, held: Held) -> None:
     own = _own_root(agent, state, shown.checkpoint)
     if own is None:
         return  # larger than what this agent has verified so far
-    signers = cosigners(agent, state, shown)
+    signers, bad = cosignatures.cosigners(shown.held.signed, shown.held.witnesses, members, chain_id=state.chain_id)
     if not signers:
         _check_log(state, shown)
     _check_root(agent, state, shown, held)
+    if bad:
+        raise CheckFailed(
+            f"the cosignature of {', '.join(bad)} is not over the checkpoint of {shown.checkpoint.size} blocks",
+            expected="what was cosigned",
+            action="Compare your checkpoint.json with theirs: the coordinator may have shown them another chain.",
+        )
     agent.state.witness.note_cosigned(shown.checkpoint.size, signers)
 
 

@@ -14,6 +14,7 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import PublicKey
 from ledger.chain import checkpoint as notes
 from ledger.chain.checkpoint import Checkpoint, CheckpointMalformed, SignedCheckpoint, origin_of
+from ledger.chain.cosignature import cosigners
 from ledger.chain.failures import BlockInvalid, require
 from ledger.chain.state import ChainState
 from ledger.chain.tree import Frontier, stored_nodes
@@ -23,11 +24,17 @@ NO_NODE = "no node"
 
 @dataclass(frozen=True)
 class HeldCheckpoint:
-    """A checkpoint that somebody kept, and what makes its signature the log's: a key, or a statement that names one."""
+    """A checkpoint that somebody kept, and what makes its signature the log's: a key, or a statement that names one.
+
+    `witnesses` are the statements of those who cosigned it. One that only the coordinator hands over, beside the chain
+    (`is_anchor` is false), shows damage on the way, but anchors nothing unless members cosigned it.
+    """
 
     signed: SignedCheckpoint
     log_key: PublicKey | None = None
     statement: dsse.Envelope | None = None
+    witnesses: tuple[dsse.Envelope, ...] = ()
+    is_anchor: bool = True
 
     @classmethod
     def read(cls, data: bytes, log_key: str | None = None) -> HeldCheckpoint:
@@ -49,10 +56,12 @@ class HeldCheckpoint:
                 )
             return cls(notes.parse(data), key)
         document = _document(data)
-        return cls.from_json(document) if key is None else cls(notes.parse(_note(document)), key)
+        if key is None:
+            return cls.from_json(document)
+        return cls(notes.parse(_note(document)), key, witnesses=_statements(document))
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> HeldCheckpoint:
+    def from_json(cls, document: dict[str, Any], *, is_anchor: bool = True) -> HeldCheckpoint:
         """Read the JSON form.
 
         Raises:
@@ -61,7 +70,12 @@ class HeldCheckpoint:
         statement = document.get("log_key_statement")
         if not isinstance(statement, dict):
             raise CheckpointMalformed("the document holds no statement of the log's key", expected="log_key_statement")
-        return cls(notes.parse(_note(document)), None, dsse.Envelope.from_json(statement))
+        return cls(
+            notes.parse(_note(document)),
+            statement=dsse.Envelope.from_json(statement),
+            witnesses=_statements(document),
+            is_anchor=is_anchor,
+        )
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -88,6 +102,21 @@ class HeldCheckpoint:
             _refuse_signature(self.checkpoint, error.detail)
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """A held checkpoint that the chain agrees with, and the members whose cosignatures of it hold."""
+
+    checkpoint: Checkpoint
+    cosigned_by: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.checkpoint.as_json(), "cosigned_by": list(self.cosigned_by)}
+
+
 class TreeWatch:
     """Grows the tree block by block and compares.
 
@@ -104,7 +133,7 @@ class TreeWatch:
         stored: Iterator[tuple[int, bytes]] | None = None,
         frontier: Frontier | None = None,
     ) -> None:
-        self.last_good: Checkpoint | None = None
+        self.last_good: Agreement | None = None
         self._held = held
         self._stored = stored
         self._frontier = frontier if frontier is not None else Frontier()
@@ -180,8 +209,11 @@ class TreeWatch:
                 actual=root.hex(),
                 height=_newest_block(checkpoint),
             )
-        if self.last_good is None or checkpoint.size > self.last_good.size:
-            self.last_good = checkpoint
+        signers, _ = cosigners(held.signed, held.witnesses, state.keys.members, chain_id=state.chain_id)
+        rank = (checkpoint.size, len(signers))
+        best = (self.last_good.size, len(self.last_good.cosigned_by)) if self.last_good else (-1, 0)
+        if (held.is_anchor or signers) and rank > best:
+            self.last_good = Agreement(checkpoint, tuple(signers))
 
 
 def _newest_block(checkpoint: Checkpoint) -> int:
@@ -219,3 +251,13 @@ def _note(document: dict[str, Any]) -> bytes:
     if not isinstance(note, str):
         raise CheckpointMalformed("the document holds no note", expected="a text `note`")
     return note.encode()
+
+
+def _statements(document: dict[str, Any]) -> tuple[dsse.Envelope, ...]:
+    witnesses = document.get("witnesses") or ()
+    try:
+        return tuple(dsse.Envelope.from_json(each["witness_key_statement"]) for each in witnesses)
+    except (TypeError, KeyError) as error:
+        raise CheckpointMalformed(
+            f"the document's witnesses cannot be read: {error!r}", expected="a list of {org_id, witness_key_statement}"
+        ) from error

@@ -12,15 +12,15 @@ and stands in the note as a signature line: key hash, the time in eight bytes, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flxdr.core import canonical, dsse
-from flxdr.core.errors import Malformed
+from flxdr.core.errors import FlxdrError, Malformed
 from flxdr.core.keys import PrivateKey, PublicKey, SignatureInvalid
 from ledger.chain import checkpoint as notes
-from ledger.chain.checkpoint import CheckpointMalformed, NoteSignature, origin_of
+from ledger.chain.checkpoint import CheckpointMalformed, NoteSignature, SignedCheckpoint, origin_of
 
 KIND = b"\x04"
 """What tells witnesses' keys from logs' in key hashes and verifier keys."""
@@ -118,6 +118,38 @@ def endorsed_witness(
             dsse.verify(own[key_id], signature, envelope.payload_type, envelope.payload)
             return Witness(org_id, witness_name(chain_id, org_id), key, key_id, signature)
     raise SignatureInvalid(f"no key of {org_id} in force on the chain signed the statement of its witness's key")
+
+
+def cosigners(
+    signed: SignedCheckpoint,
+    statements: Iterable[dsse.Envelope],
+    members: Mapping[str, Mapping[str, PublicKey]],
+    *,
+    chain_id: str,
+) -> tuple[list[str], list[str]]:
+    """The members whose witnesses cosigned that note, and those whose cosignatures in it are not over it.
+
+    Args:
+        statements: of the witnesses' keys. Those that no key in force vouches for say nothing.
+        members: keys in force by organisation and key id.
+    """
+    lines = {line.name: line for line in signed.signatures}
+    good: set[str] = set()
+    bad: set[str] = set()
+    for statement in statements:
+        try:
+            witness = endorsed_witness(statement, members, chain_id=chain_id)
+        except FlxdrError:
+            continue
+        line = lines.get(witness.name)
+        if line is None:
+            continue
+        try:
+            verify(signed.text, line, witness.name, witness.key)
+            good.add(witness.org_id)
+        except (Malformed, SignatureInvalid):
+            bad.add(witness.org_id)
+    return sorted(good), sorted(bad - good)
 
 
 def _text(document: dict[str, Any], name: str) -> str:

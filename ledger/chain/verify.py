@@ -13,8 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from flxdr.core.errors import Malformed
-from ledger.chain.anchoring import TreeWatch
-from ledger.chain.checkpoint import Checkpoint
+from ledger.chain.anchoring import Agreement, TreeWatch
 from ledger.chain.checks import advance
 from ledger.chain.failures import BlockInvalid, FirstBad, require
 from ledger.chain.record import ChainRecord
@@ -174,7 +173,7 @@ def _check_end(state: ChainState | None, anchor: Anchor | None) -> None:
         )
 
 
-def _suspect_range(bad: FirstBad | None, tip: int | None, held: Checkpoint | None) -> tuple[int, int | None] | None:
+def _suspect_range(bad: FirstBad | None, tip: int | None, held: Agreement | None) -> tuple[int, int | None] | None:
     if bad is None:
         return None
     start = bad.height - 1 if bad.code in _LINK_CHECKS and bad.height > 0 else bad.height

@@ -104,11 +104,12 @@ def _survey(path: Path, *, held: int, genesis: str | None, checkpoints: Sequence
 
     def verified(signatures_from: int) -> Report:
         with path.open("rb") as file:
+            own = export.own_checkpoint(file)
             records = _continuing(export.records(file), held)
             return verify_chain(
                 records,
                 genesis=genesis,
-                tree=TreeWatch(checkpoints),
+                tree=TreeWatch([*checkpoints, *own]),
                 signatures_from=signatures_from,
                 now=clock.now(),
             ).report

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from flxdr.core.dsse import Envelope
 from flxdr.platform.identity import log_key
@@ -149,3 +153,39 @@ def test_what_is_refused(make: Callable[[], dict[str, Any]], status: int, code: 
 
 def test_an_organisation_without_a_key_on_the_chain_is_no_witness() -> None:
     refuse_with(organization("org-x").post(PATH, body("org-x")), 422, "invalid_signature")
+
+
+def test_an_export_carries_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "chain.jsonl"
+    cosign("org-a")
+    cosign("org-c")
+    call_command("export_chain", str(file))
+    call_command("verify_chain", "--export", str(file))
+    out = capsys.readouterr().out
+    assert f"agrees with the checkpoint of {SIZE} block(s), cosigned by org-a, org-c" in out
+    assert "0 block(s) unanchored" in out
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:-2], lines[-1]]))
+    with pytest.raises(SystemExit):
+        call_command("verify_chain", "--json", "--export", str(file))
+    assert json.loads(capsys.readouterr().out)["first_bad"]["code"] == "checkpoint_beyond_chain"
+
+
+def test_a_coordinator_without_the_chains_key_exports_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ledger.management.commands.export_chain.coordinator_key", lambda: key_of("another"))
+    file = tmp_path / "chain.jsonl"
+    call_command("export_chain", str(file))
+    assert "no checkpoint in the file" in capsys.readouterr().err
+    call_command("verify_chain", "--export", str(file))
+    assert f"{SIZE} block(s) unanchored" in capsys.readouterr().out
+
+
+def test_a_chain_whose_tree_is_damaged_can_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE tree_nodes" if connection.vendor == "postgresql" else "DELETE FROM tree_nodes")
+    file = tmp_path / "chain.jsonl"
+    call_command("export_chain", str(file))
+    assert "no checkpoint in the file" in capsys.readouterr().err
+    call_command("verify_chain", "--export", str(file))

@@ -111,9 +111,8 @@ def _held(files: Sequence[Path] | None, log_key: str | None) -> list[HeldCheckpo
 def _verify_file(output: Output, file: Path, genesis: str | None, held: Sequence[HeldCheckpoint]) -> None:
     try:
         with file.open("rb") as stream:
-            report = verify_chain(
-                export.records(stream), genesis=genesis, tree=TreeWatch(held), now=SystemClock().now()
-            ).report
+            tree = TreeWatch([*held, *export.own_checkpoint(stream)])
+            report = verify_chain(export.records(stream), genesis=genesis, tree=tree, now=SystemClock().now()).report
     except OSError as error:
         raise UsageInvalid(
             f"{file} cannot be read: {error.strerror}", action="Name a file of `export_chain`."
@@ -133,9 +132,16 @@ def _verdict(report: Report) -> list[str]:
     return [
         *lines,
         f"Chain valid: {report.blocks_verified} blocks, last {report.last_block_hash}",
-        *([f"Agrees with the checkpoint of {held['size']} blocks"] if (held := report.last_good_checkpoint) else []),
+        *([_agreement(report.last_good_checkpoint)] if report.last_good_checkpoint else []),
         f"Blocks above the newest one that was remembered or held: {report.unanchored}",
     ]
+
+
+def _agreement(checkpoint: Mapping[str, Any]) -> str:
+    signers = ", ".join(checkpoint["cosigned_by"])
+    return f"Agrees with the checkpoint of {checkpoint['size']} blocks" + (
+        f", cosigned by {signers}" if signers else ""
+    )
 
 
 def status(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json = False) -> None:

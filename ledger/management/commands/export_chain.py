@@ -9,16 +9,19 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand
 
+from flxdr.platform.identity import coordinator_key
 from flxdr.platform.storage.files import flush_to_disk
 from ledger import selectors
 from ledger.chain import export
+from ledger.errors import TreeDamaged
+from ledger.services import checkpoints
 from ledger.services.verification import newest_height
 
 
 class Command(BaseCommand):
     help = (
-        "Write every block with its approvals, one JSON document a line. Verify the file with `flxdr-agent verify FILE "
-        "--genesis HASH` or `manage.py verify_chain --export FILE`."
+        "Write every block with its approvals, one JSON document a line, and the log's checkpoint of them. Verify "
+        "the file with `flxdr-agent verify FILE --genesis HASH` or `manage.py verify_chain --export FILE`."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,14 +30,25 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         chain_id, tip = selectors.chain_id(), newest_height()
+        checkpoint = self._checkpoint(tip + 1)
         if path == Path("-"):
-            _write(sys.stdout.buffer, chain_id, tip)
+            _write(sys.stdout.buffer, chain_id, tip, checkpoint)
         else:
             with path.open("wb") as file:
-                _write(file, chain_id, tip)
+                _write(file, chain_id, tip, checkpoint)
                 flush_to_disk(file)
         self.stderr.write(f"{tip + 1} block(s) of the chain {chain_id}, newest {selectors.block_at(tip).block_hash}")
 
+    def _checkpoint(self, size: int) -> dict[str, Any] | None:
+        if selectors.key_set().coordinator != coordinator_key().public:
+            self.stderr.write("no checkpoint in the file: the coordinator's key at hand is not the chain's")
+            return None
+        try:
+            return checkpoints.checkpoint_document(checkpoints.checkpoint(size=size))
+        except TreeDamaged as error:
+            self.stderr.write(f"no checkpoint in the file: {error}")
+            return None
 
-def _write(file: BinaryIO, chain_id: str, tip: int) -> None:
-    file.writelines(export.lines(chain_id, selectors.chain_records(0, tip)))
+
+def _write(file: BinaryIO, chain_id: str, tip: int, checkpoint: dict[str, Any] | None) -> None:
+    file.writelines(export.lines(chain_id, selectors.chain_records(0, tip), checkpoint))

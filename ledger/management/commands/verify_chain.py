@@ -103,7 +103,9 @@ class Command(BaseCommand):
                 f"  suspect   heights {first} to {last}; {report.blocks_verified} block(s) before are good"
             )
         if report.last_good_checkpoint is not None:
-            self.stdout.write(f"agrees with the checkpoint of {report.last_good_checkpoint['size']} block(s)")
+            size, signers = report.last_good_checkpoint["size"], ", ".join(report.last_good_checkpoint["cosigned_by"])
+            cosigned = f", cosigned by {signers}" if signers else ""
+            self.stdout.write(f"agrees with the checkpoint of {size} block(s){cosigned}")
         self.stdout.write(f"{report.unanchored} block(s) unanchored: no checkpoint that was given covers them")
         self.stdout.write(speed)
 
@@ -153,7 +155,7 @@ def _verify_export(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -
         return verify_chain(
             export.records(file),
             genesis=options["genesis"],
-            tree=TreeWatch(held),
+            tree=TreeWatch([*held, *export.own_checkpoint(file)]),
             signatures_from=options["signatures_from"],
             now=SystemClock().now(),
         ).report
