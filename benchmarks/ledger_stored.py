@@ -148,7 +148,7 @@ def extend(records: Iterator[ChainRecord]) -> None:
         Block.objects.bulk_create(
             Block(
                 **{
-                    **index_columns(header, record.header),
+                    **index_columns(header, block_hash(record.header)),
                     "timestamp": parse_timestamp(header.timestamp),
                     "header": record.header,
                 }

@@ -110,14 +110,14 @@ def block_hash(header: bytes) -> str:
     return canonical.digest(header)
 
 
-def index_columns(header: Header, header_bytes: bytes) -> dict[str, str | int | None]:
-    """What the database indexes of a block: column name to value, timestamps in their canonical spelling."""
+def index_columns(header: Header, hash_: str) -> dict[str, str | int | None]:
+    """What the database indexes of a block with that hash: column name to value, times in their canonical spelling."""
     provenance = header.provenance
     return {
         "height": header.height,
         "type": header.type,
         "timestamp": header.timestamp,
-        "block_hash": block_hash(header_bytes),
+        "block_hash": hash_,
         "prev_hash": header.prev_hash,
         "model_hash": header.model_hash,
         "model_name": provenance.model_name if provenance else None,

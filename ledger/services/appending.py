@@ -8,7 +8,7 @@ from flxdr.core.clock import parse_timestamp
 from flxdr.core.dsse import decode_base64
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval
-from ledger.chain.block import index_columns
+from ledger.chain.block import block_hash, index_columns
 from ledger.chain.checks import advance
 from ledger.chain.entries import COORDINATOR, Action, Admit, Found, KeyEntry, Revoke, Rotate, index_entry
 from ledger.chain.failures import BlockInvalid
@@ -53,7 +53,7 @@ def append_blocks(*, records: Sequence[ChainRecord], state: ChainState | None) -
         except BlockInvalid as error:
             error.fields["height"] = size + len(blocks)
             raise
-        columns = index_columns(header, record.header)
+        columns = index_columns(header, block_hash(record.header))
         blocks.append(Block(**{**columns, "timestamp": parse_timestamp(header.timestamp)}, header=record.header))
         entries += [(header.height, action) for action in header.governance.actions]
     Block.objects.bulk_create(blocks)

@@ -229,4 +229,5 @@ def edited(header: bytes, **changes: Any) -> bytes:
 
 def with_columns(record: ChainRecord) -> ChainRecord:
     """The record as a database would give it."""
-    return ChainRecord(record.header, record.approvals, index_columns(parse_header(record.header), record.header))
+    columns = index_columns(parse_header(record.header), block_hash(record.header))
+    return ChainRecord(record.header, record.approvals, columns)

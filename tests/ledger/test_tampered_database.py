@@ -35,9 +35,9 @@ def store(records: Sequence[ChainRecord]) -> None:
         header = _header(record)
         columns: dict[str, Any] = {}
         if header is not None:
-            columns = dict(index_columns(header, record.header))
+            columns = dict(index_columns(header, block_hash(record.header)))
         else:
-            columns = dict(index_columns(parse_header(before[place].header), before[place].header))
+            columns = dict(index_columns(parse_header(before[place].header), block_hash(before[place].header)))
             columns["block_hash"] = block_hash(record.header)
         columns |= {"height": heights[place] if ordered else place, "timestamp": parse_timestamp(columns["timestamp"])}
         Block.objects.create(**columns, header=record.header)

@@ -137,11 +137,11 @@ def test_no_field_may_be_missing(missing: str) -> None:
 
 def test_columns_are_the_headers_words() -> None:
     header = parse_header(RELEASE)
-    columns = index_columns(header, RELEASE)
+    columns = index_columns(header, block_hash(RELEASE))
     assert columns["block_hash"] == block_hash(RELEASE)
     assert columns["model_version"] == 1
     assert columns["round_id"] == "round-1-abc"
-    assert index_columns(parse_header(HEADERS[0]), HEADERS[0])["model_hash"] is None
+    assert index_columns(parse_header(HEADERS[0]), block_hash(HEADERS[0]))["model_hash"] is None
 
 
 def test_floats_have_no_place_in_a_provenance() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.chain.block import index_columns, parse_header
+from ledger.chain.block import block_hash, index_columns, parse_header
 from tests.ledger.chains import edited, hash_of, with_columns
 from tests.ledger.tampering import TIP, first_bad, honest
 from tests.ledger.tamperings import STORED
@@ -36,6 +36,6 @@ def test_an_edit_is_seen_by_its_columns_first() -> None:
     records = [with_columns(record) for record in honest().records]
     records[6] = replace(records[6], header=edited(records[6].header, model_hash=hash_of("evil")))
     assert first_bad(records) == (6, "column_mismatch", "block_hash")
-    columns = index_columns(parse_header(records[6].header), records[6].header)
+    columns = index_columns(parse_header(records[6].header), block_hash(records[6].header))
     records[6] = replace(records[6], columns=columns)
     assert first_bad(records)[:2] == (6, "approval_signature")
