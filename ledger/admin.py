@@ -11,7 +11,17 @@ from django.http import HttpRequest
 
 from flxdr.platform.admin import ReadOnlyAdmin
 from ledger import selectors
-from ledger.models import Approval, Block, Cosignature, LateApproval, Proposal, SignerKey, VerificationPass, WitnessKey
+from ledger.models import (
+    Approval,
+    Block,
+    Cosignature,
+    LateApproval,
+    Proposal,
+    ReleaseStatement,
+    SignerKey,
+    VerificationPass,
+    WitnessKey,
+)
 
 
 class AnsweredAdmin(ReadOnlyAdmin):
@@ -104,6 +114,19 @@ class CosignatureAdmin(ReadOnlyAdmin):
 class WitnessKeyAdmin(ReadOnlyAdmin):
     list_display = ("org_id", "verifier_key", "key_id", "created_at")
     exclude = ("statement", "signature")
+
+
+@admin.register(ReleaseStatement)
+class ReleaseStatementAdmin(ReadOnlyAdmin):
+    list_display = ("height", "org_id", "key_id", "created_at")
+    list_filter = ("org_id",)
+    search_fields = ("org_id", "key_id")
+    readonly_fields = ("statement_text",)
+    exclude = ("payload", "signature")
+
+    @admin.display(description="in-toto statement")
+    def statement_text(self, statement: ReleaseStatement) -> str:
+        return bytes(statement.payload).decode(errors="backslashreplace")
 
 
 @admin.register(SignerKey)

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from flxdr.core.clock import format_timestamp
-from flxdr.core.dsse import encode_base64
+from flxdr.core.dsse import IN_TOTO_TYPE, Envelope, encode_base64
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval
 from ledger.chain.block import Provenance, parse_header
 from ledger.chain.entries import COORDINATOR, Rotate, index_entry
-from ledger.models import Approval, Block, Proposal, SignerKey
+from ledger.models import Approval, Block, Proposal, ReleaseStatement, SignerKey
 
 
 def head_document() -> dict[str, Any]:
@@ -95,6 +95,19 @@ def _entry_document(block: Block) -> dict[str, Any]:
         **index_entry(entry),
         "retires": entry.statement.retires if isinstance(entry, Rotate) else None,
         **{name: said.get(name) for name in ("compromised_since", "model_hash", "policy", "reason")},
+    }
+
+
+def statements_document(height: int, statements: Sequence[ReleaseStatement]) -> dict[str, Any]:
+    """What organisations attest of a release, each as the DSSE envelope that it sent."""
+    return {"height": height, "statements": [_statement_document(statement) for statement in statements]}
+
+
+def _statement_document(statement: ReleaseStatement) -> dict[str, Any]:
+    signatures = [(statement.key_id, bytes(statement.signature))]
+    return {
+        "org_id": statement.org_id,
+        "envelope": Envelope(IN_TOTO_TYPE, bytes(statement.payload), signatures).as_json(),
     }
 
 

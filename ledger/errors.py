@@ -129,3 +129,17 @@ class ExportInvalid(Invalid):
 
     code = "export_invalid"
     title = "Invalid chain export"
+
+
+class StatementConflict(Conflict):
+    """The organisation attested another thing of the same release before."""
+
+    code = "statement_conflict"
+    title = "Another statement stands"
+
+
+class NotTheSigner(Forbidden):
+    """A statement that another organisation makes."""
+
+    code = "not_the_signer"
+    title = "Another organisation's statement"

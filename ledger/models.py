@@ -193,6 +193,29 @@ class Cosignature(AppendOnly):
         return f"{self.org_id}: checkpoint of {self.size}"
 
 
+class ReleaseStatement(AppendOnly):
+    """What one organisation attests of one release: the payload of an in-toto envelope, and its signature."""
+
+    height = models.PositiveBigIntegerField()
+    org_id = models.CharField(max_length=64)
+    key_id = models.CharField(max_length=64)
+    payload = models.BinaryField()
+    signature = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "release_statements"
+        ordering = ("height", "org_id")
+        constraints = (
+            models.UniqueConstraint(fields=("height", "org_id"), name="one_statement_per_organization_and_release"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.org_id} on block {self.height}"
+
+
 class SignerKey(models.Model):
     """A key that the chain admitted: an index over governance blocks (`coordinator` holds the coordinator's key)."""
 

@@ -26,6 +26,7 @@ from ledger.models import (
     GovernanceEntry,
     LateApproval,
     Proposal,
+    ReleaseStatement,
     SignerKey,
     TreeNode,
     VerificationPass,
@@ -334,6 +335,16 @@ def governance_page(limit: int, offset: int) -> tuple[list[Block], int]:
     entries = GovernanceEntry.objects.order_by("-height")
     heights = list(entries.values_list("height", flat=True)[offset : offset + limit])
     return list(Block.objects.filter(height__in=heights).order_by("-height")), entries.count()
+
+
+def statements_about(height: int) -> list[ReleaseStatement]:
+    """What organisations attest of the release at a height.
+
+    Raises:
+        BlockMissing: no such height.
+    """
+    block_at(height)
+    return list(ReleaseStatement.objects.filter(height=height).order_by("org_id"))
 
 
 def proposal_by_id(proposal_id: int) -> Proposal:

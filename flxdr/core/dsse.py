@@ -19,6 +19,7 @@ ROTATION_TYPE = "application/vnd.flxdr.rotation+json"
 SUBMISSION_TYPE = "application/vnd.flxdr.submission+json"
 WITNESS_KEY_TYPE = "application/vnd.flxdr.witness-key+json"
 LOG_KEY_TYPE = "application/vnd.flxdr.log-key+json"
+IN_TOTO_TYPE = "application/vnd.in-toto+json"
 NO_NOISE_TYPE = "application/vnd.flxdr.no-noise+json"
 
 

@@ -270,3 +270,10 @@ WITHDRAW = _proposing(
     "a bad release", {"model_name": "edge-classifier", "model_version": 5, "reason": "it misses half of the scans"}
 )
 SET_POLICY = _proposing("three must approve", {**_POLICY, "minimum": 3})
+_STATEMENT = {
+    "payloadType": "application/vnd.in-toto+json",
+    "payload": "eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCIuLi4iOiIuLi4ifQ==",
+    "signatures": [{"keyid": _HASH, "sig": "c2lnbmF0dXJl"}],
+}
+STATEMENTS = _answer("of one organisation", {"height": 5, "statements": [{"org_id": "org-a", "envelope": _STATEMENT}]})
+ATTEST = [OpenApiExample("attest", _STATEMENT, request_only=True), *STATEMENTS]

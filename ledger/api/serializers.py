@@ -288,3 +288,13 @@ class ProposalPageSerializer(serializers.Serializer[dict[str, Any]]):
     total = serializers.IntegerField()
     limit = serializers.IntegerField()
     offset = serializers.IntegerField()
+
+
+class StatementSerializer(serializers.Serializer[dict[str, Any]]):
+    org_id = serializers.CharField()
+    envelope = DsseEnvelopeSerializer(help_text="payload: an in-toto Statement v1 about the released model")
+
+
+class StatementsSerializer(serializers.Serializer[dict[str, Any]]):
+    height = serializers.IntegerField()
+    statements = StatementSerializer(many=True)

@@ -9,6 +9,7 @@ from ledger.api.blocks import BlockViewSet
 from ledger.api.governance import GovernanceViewSet
 from ledger.api.proofs import CheckpointViewSet, ProofViewSet, TlogProofViewSet
 from ledger.api.proposals import ProposalViewSet
+from ledger.api.statements import StatementViewSet
 
 urlpatterns = [
     path("blockchain/ledger/blocks", BlockViewSet.as_view({"get": "page"}), name="contract-ledger-blocks"),
@@ -47,6 +48,11 @@ urlpatterns = [
     *(
         path(f"blockchain/governance/{entry}", GovernanceViewSet.as_view({"post": entry}), name=f"ledger-{entry}")
         for entry in ("rotate", "revoke", "withdraw", "policy")
+    ),
+    path(
+        "blockchain/block/<int:height>/statements",
+        StatementViewSet.as_view({"get": "page", "post": "create"}),
+        name="ledger-release-statements",
     ),
     path("blockchain/proposals", ProposalViewSet.as_view({"get": "page"}), name="ledger-proposals"),
     path(

@@ -76,6 +76,8 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "blockchain/proof/consistency?from=1", MEMBERS),
     ("GET", "blockchain/blocks/0/tlog-proof", MEMBERS),
     ("GET", "blockchain/blocks/0/envelope", MEMBERS),
+    ("GET", "blockchain/block/0/statements", MEMBERS),
+    ("POST", "blockchain/block/999999/statements", ORGANIZATIONS | {"participant": 404, "outsider": 404}),
     ("GET", "blockchain/governance", MEMBERS),
     ("POST", "blockchain/governance/rotate", ORGANIZATIONS | {"participant": 400, "outsider": 400}),
     ("POST", "blockchain/governance/revoke", OPERATORS | UNFIT),
@@ -145,6 +147,7 @@ def _body(path: str, names: dict[str, Any]) -> Any:
             "cosignature": "x",
             "witness_key_statement": {"payloadType": "x", "payload": "AAAA", "signatures": []},
         },
+        "blockchain/block/999999/statements": {"payloadType": "x", "payload": "AAAA", "signatures": []},
         "blockchain/proposals/999999/approve": {"key_id": "0" * 64, "signature": "AAAA"},
         "blockchain/proposals/999999/reject": {"key_id": "0" * 64, "signature": "AAAA", "reason": "no"},
     }.get(path)

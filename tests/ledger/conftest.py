@@ -15,6 +15,7 @@ TABLES = (
     "late_approvals",
     "blocks",
     "tree_nodes",
+    "release_statements",
     "governance_entries",
     "cosignatures",
     "witness_keys",

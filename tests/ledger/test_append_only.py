@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from ledger import selectors
 from ledger.errors import AppendOnlyRow
-from ledger.models import Approval, Block, Cosignature, LateApproval, TreeNode, WitnessKey
+from ledger.models import Approval, Block, Cosignature, LateApproval, ReleaseStatement, TreeNode, WitnessKey
 from tests.ledger.chains import hash_of
 from tests.ledger.members import Consortium
 
@@ -21,8 +21,9 @@ _COLUMN = {
     "tree_nodes": "hash",
     "witness_keys": "statement",
     "cosignatures": "signature",
+    "release_statements": "payload",
 }
-MODELS: list[Any] = [Block, Approval, LateApproval, TreeNode, WitnessKey, Cosignature]
+MODELS: list[Any] = [Block, Approval, LateApproval, TreeNode, WitnessKey, Cosignature, ReleaseStatement]
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def one_row_each(consortium: Consortium) -> Consortium:
     LateApproval.objects.create(block_hash=hash_of("a"), org_id="org-a", key_id=hash_of("b"), signature=b"")
     key = WitnessKey.objects.create(org_id="org-a", verifier_key="x", key_id=hash_of("b"), statement=b"", signature=b"")
     Cosignature.objects.create(size=1, org_id="org-a", witness=key, signature=b"")
+    ReleaseStatement.objects.create(height=1, org_id="org-a", key_id=hash_of("b"), payload=b"", signature=b"")
     return consortium
 
 
