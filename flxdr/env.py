@@ -204,6 +204,13 @@ class Env:
         "organisations that must approve at least. Read once, at genesis",
         group=LEDGER,
     )
+    blockchain_predecessor: str | None = variable(
+        "FL_BLOCKCHAIN_PREDECESSOR",
+        matching(r"[0-9a-f]{64}", "64 lower-case hex digits"),
+        "",
+        "genesis hash of the chain that this one replaces, where a quorum was lost for good. Read once, at genesis",
+        group=LEDGER,
+    )
     approval_timeout: int = variable(
         "FL_APPROVAL_TIMEOUT", integer(1, 30 * 86400), "300", "seconds until a proposal lapses", group=LEDGER
     )
@@ -258,6 +265,15 @@ class Env:
         base64_bytes(SEED_BYTES),
         "",
         "the coordinator's ML-DSA-65 key: base64 of its 32-byte seed. Unset: made once in `FL_DATA_DIR/keys`",
+        group=SECRETS,
+        secret=True,
+    )
+    pqc_next_sk_b64: bytes | None = variable(
+        "PQC_NEXT_SK_B64",
+        base64_bytes(SEED_BYTES),
+        "",
+        "the key that `rotate_coordinator_key` puts in the place of `PQC_SK_B64`, used once the chain records it. "
+        "Unset: the command makes one in `FL_DATA_DIR/keys`",
         group=SECRETS,
         secret=True,
     )

@@ -15,6 +15,10 @@ class LedgerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from flxdr.platform import identity  # noqa: PLC0415
+        from ledger import selectors  # noqa: PLC0415  (models load first)
+
+        identity.register(selectors.coordinator_key_id)
         post_migrate.connect(_ensure_genesis, sender=self, dispatch_uid="ledger.ensure_genesis")
 
 

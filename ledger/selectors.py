@@ -238,6 +238,12 @@ def key_at(org_id: str, key_id: str, height: int) -> PublicKey | None:
     return None if row is None else _public_key(row)
 
 
+def coordinator_key_id() -> str | None:
+    """The id of the coordinator's key that the chain records; None before genesis."""
+    rows = SignerKey.objects.filter(org_id=COORDINATOR, revoked_height=None)
+    return rows.values_list("key_id", flat=True).first()
+
+
 def is_retired(key_id: str) -> bool:
     """Whether the key was rotated away or revoked."""
     return SignerKey.objects.filter(key_id=key_id, revoked_height__isnull=False).exists()

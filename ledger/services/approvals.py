@@ -117,7 +117,7 @@ def countersign(*, proposal_id: int, clock: Clock) -> Proposal:
     if key.public.key_id != recorded.key_id:
         raise CoordinatorKeyMismatch(
             f"the coordinator's key is {key.public.key_id[:16]}, the chain records {recorded.key_id[:16]}",
-            expected="the key with which this chain was founded",
+            expected="the key that the chain records",
             action="Restore the key (PQC_SK_B64, or the keys folder of FL_DATA_DIR) that belongs to this database.",
         )
     signature = dsse.sign(key, dsse.BLOCK_TYPE, _header(proposal))

@@ -46,7 +46,7 @@ def _make_genesis(clock: Clock) -> Block:
         },
         PolicyEntry,
     )
-    action = Found(coordinator=key_entry(key.public), policy=policy, predecessor=None)
+    action = Found(coordinator=key_entry(key.public), policy=policy, predecessor=settings.FLXDR.blockchain_predecessor)
     header = Header(
         type="genesis",
         chain_id=ZERO_HASH,

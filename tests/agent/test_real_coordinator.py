@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,7 @@ def approve_by_hand(federation: Federation, *org_ids: str) -> None:
 
 
 def test_keys_and_releases_come_and_go(federation: Federation) -> None:
-    """A key is rotated and rounds go on; a release is withdrawn and the next one leaves it out; a key is revoked."""
+    """Keys are rotated and rounds go on; a release is withdrawn and the next one leaves it out; a key is revoked."""
     for number, org_id in enumerate(ORGS):
         federation.enrol(org_id, "--algorithm", "Ed25519")
         federation.turn(*ORGS[:number])
@@ -234,6 +235,10 @@ def test_keys_and_releases_come_and_go(federation: Federation) -> None:
         (3, "released", first["model_hash"]),
         (2, "withdrawn", first["model_hash"]),
     ]
+
+    call_command("rotate_coordinator_key", stdout=StringIO(), stderr=StringIO())
+    approve_by_hand(federation, *ORGS)
+    assert [event for event in federation.turn(*ORGS) if event["event"] == "failure"] == []
 
     federation.cli("org-c", "keys", "revoke", "--reason", "the laptop was stolen", "--compromised-since", "5")
     approve_by_hand(federation, "org-a", "org-b")

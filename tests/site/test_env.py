@@ -179,6 +179,8 @@ BAD = {
     "REDIS_URL": "localhost:6379",
     "PQC_SK_B64": "short",
     "PQC_PK_B64": "*",
+    "PQC_NEXT_SK_B64": "short",
+    "FL_BLOCKCHAIN_PREDECESSOR": "AB",
 }
 FREE = {"FL_BLOCKCHAIN_DB_PATH", "FL_DATA_DIR", "SECRET_KEY", "API_HMAC_KEY", "ROMA_MQ_TOKEN"}
 
@@ -190,7 +192,10 @@ def test_bad_value_is_named_with_what_is_allowed(name: str) -> None:
     (problem,) = refusal.value.problems
     assert (problem.id, problem.variable) == ("flxdr.E001", name)
     assert "Allowed: " in problem.message
-    assert name in {"PQC_SK_B64", "PQC_PK_B64", "DATABASE_URL", "REDIS_URL"} or repr(BAD[name]) in problem.message
+    assert (
+        name in {"PQC_SK_B64", "PQC_PK_B64", "PQC_NEXT_SK_B64", "DATABASE_URL", "REDIS_URL"}
+        or repr(BAD[name]) in problem.message
+    )
 
 
 def test_every_variable_with_a_rule_has_a_bad_value() -> None:
