@@ -1,20 +1,26 @@
-"""The ledger in the admin: to look at, never to change, for superusers either."""
+"""The ledger in the admin: to look at, never to change, for superusers either. An operator may propose."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
+from flxdr.core.clock import SystemClock
+from flxdr.core.errors import FlxdrError
 from flxdr.platform.admin import ReadOnlyAdmin
 from ledger import selectors
 from ledger.models import (
     Approval,
     Block,
     Cosignature,
+    GovernanceEntry,
     LateApproval,
     Proposal,
     ReleaseStatement,
@@ -22,6 +28,66 @@ from ledger.models import (
     VerificationPass,
     WitnessKey,
 )
+from ledger.services import governance
+
+
+class WithdrawalForm(forms.Form):
+    """Why a release is to be withdrawn."""
+
+    reason = forms.CharField(max_length=300, help_text="on the chain for everybody to read")
+
+
+class RevocationForm(WithdrawalForm):
+    """Why a key is to be revoked, and from which height on its signatures are in doubt."""
+
+    compromised_since = forms.IntegerField(
+        min_value=0, required=False, help_text="height from which on its signatures are in doubt; empty: none are"
+    )
+
+
+class ProposingAdmin(ReadOnlyAdmin):
+    """Rows about which an operator may propose something: asked for a reason first, then the members vote."""
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"ledger.change_{self.opts.model_name}")
+
+    def propose(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        form_type: type[forms.Form],
+        what: str,
+        act: Callable[..., Proposal],
+    ) -> HttpResponse | None:
+        """Show the form; once it is filled in, propose and say which proposal came of it."""
+        if rows.count() != 1:
+            self.message_user(request, "Choose exactly one.", messages.ERROR)
+            return None
+        row = rows.get()
+        form = form_type(request.POST if "confirmed" in request.POST else None)
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "title": f"Propose to {what}",
+                "opts": self.opts,
+                "row": row,
+                "form": form,
+                "action": request.POST["action"],
+            }
+            return TemplateResponse(request, "admin/propose.html", context)
+        try:
+            proposal = act(
+                row,
+                **form.cleaned_data,
+                proposer=None,
+                actor=f"operator:{request.user.get_username()}",
+                clock=SystemClock(),
+            )
+        except FlxdrError as error:
+            self.message_user(request, f"{row}: {error}", messages.ERROR)
+        else:
+            self.message_user(request, f"{row}: proposal {proposal.pk} is {proposal.status}.", messages.SUCCESS)
+        return None
 
 
 class AnsweredAdmin(ReadOnlyAdmin):
@@ -40,7 +106,8 @@ class AnsweredAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Block)
-class BlockAdmin(AnsweredAdmin):
+class BlockAdmin(AnsweredAdmin, ProposingAdmin):
+    actions = ("withdraw",)
     list_display = (
         "height",
         "type",
@@ -69,6 +136,15 @@ class BlockAdmin(AnsweredAdmin):
     @admin.display(description="header (the bytes that are hashed and signed)")
     def header_text(self, block: Block) -> str:
         return bytes(block.header).decode(errors="backslashreplace")
+
+    @admin.action(description="Propose the withdrawal of a release", permissions=["operate"])
+    def withdraw(self, request: HttpRequest, rows: QuerySet[Block]) -> HttpResponse | None:
+        def act(block: Block, **values: Any) -> Proposal:
+            return governance.propose_withdrawal(
+                model_name=block.model_name or "", model_version=block.model_version or 0, **values
+            )
+
+        return self.propose(request, rows, WithdrawalForm, "withdraw this release and all later ones of its model", act)
 
 
 class SignatureAdmin(ReadOnlyAdmin):
@@ -130,11 +206,26 @@ class ReleaseStatementAdmin(ReadOnlyAdmin):
 
 
 @admin.register(SignerKey)
-class SignerKeyAdmin(ReadOnlyAdmin):
+class SignerKeyAdmin(ProposingAdmin):
+    actions = ("revoke",)
     list_display = ("org_id", "org_name", "algorithm", "key_id", "admitted_height", "revoked_height")
     list_filter = ("algorithm",)
     search_fields = ("org_id", "org_name", "key_id")
     exclude = ("spki",)
+
+    @admin.action(description="Propose the revocation of a key", permissions=["operate"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[SignerKey]) -> HttpResponse | None:
+        def act(key: SignerKey, **values: Any) -> Proposal:
+            return governance.propose_revocation(org_id=key.org_id, key_id=key.key_id, **values)
+
+        return self.propose(request, rows, RevocationForm, "take this key from its organisation", act)
+
+
+@admin.register(GovernanceEntry)
+class GovernanceEntryAdmin(ReadOnlyAdmin):
+    list_display = ("height", "action", "org_id", "key_id", "model_name", "model_version")
+    list_filter = ("action",)
+    search_fields = ("org_id", "key_id", "model_name")
 
 
 @admin.register(Proposal)
@@ -144,7 +235,7 @@ class ProposalAdmin(AnsweredAdmin):
         "type",
         "status",
         "round_id",
-        "org_id",
+        "subject",
         "rule",
         "threshold",
         "answer_count",
@@ -152,7 +243,7 @@ class ProposalAdmin(AnsweredAdmin):
         "end_reason",
     )
     list_filter = ("status", "type", "rule")
-    search_fields = ("round_id", "org_id", "block_hash", "model_hash")
+    search_fields = ("round_id", "subject", "block_hash", "model_hash")
     readonly_fields = ("votes",)
     exclude = ("header",)
 
