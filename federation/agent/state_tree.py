@@ -103,13 +103,14 @@ class WitnessBook:
         with self._transaction():
             self._db.execute("UPDATE checkpoint SET sent = 1 WHERE size = ?", (size,))
 
-    def note_cosigned(self, size: int, org_ids: Sequence[str]) -> None:
-        """Remember whose cosignatures were found to hold on which checkpoint."""
+    def note_cosigned(self, size: int, org_ids: Sequence[str], document: bytes) -> None:
+        """Remember whose cosignatures were found to hold on which checkpoint, and keep its form if it is held."""
         with self._transaction():
             self._db.execute(
                 "UPDATE checkpoint SET cosigned_size = ?, cosigned_by = ? WHERE cosigned_size <= ?",
                 (size, orjson.dumps(sorted(org_ids)).decode(), size),
             )
+            self._db.execute("UPDATE checkpoint SET document = ? WHERE size = ?", (document.decode(), size))
 
 
 def _nodes(db: sqlite3.Connection, spans: Iterable[Span]) -> dict[int, bytes]:

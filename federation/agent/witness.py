@@ -85,8 +85,15 @@ def _hold_newest(agent: Agent, state: ChainState, before: Held | None) -> Held:
         time = int(agent.clock.now().timestamp())
         line = cosignatures.cosign(shown.held.signed.text, name, agent.home.witness_key(), time=time).line()
     held = agent.state.witness.hold(Held(size, root, shown.encode(), line))
-    files.write_durably(agent.home.checkpoint_file, held.document + b"\n")
+    _keep_newest(agent)
     return held
+
+
+def _keep_newest(agent: Agent) -> None:
+    """The held checkpoint as a file, to copy and to compare."""
+    held = agent.state.witness.held()
+    assert held is not None
+    files.write_durably(agent.home.checkpoint_file, held.document + b"\n")
 
 
 def _ask(agent: Agent, query: Mapping[str, str | int]) -> Shown:
@@ -178,7 +185,9 @@ def _compare(agent: Agent, state: ChainState, held: Held) -> None:
             expected="what was cosigned",
             action="Compare your checkpoint.json with theirs: the coordinator may have shown them another chain.",
         )
-    agent.state.witness.note_cosigned(shown.checkpoint.size, signers)
+    _check_log(state, shown)
+    agent.state.witness.note_cosigned(shown.checkpoint.size, signers, shown.encode())
+    _keep_newest(agent)
 
 
 def _check_origin(state: ChainState, shown: Shown) -> None:

@@ -244,6 +244,9 @@ class TestOthersCosignatures:
         status = bench.cli_json("status")
         assert status["checkpoint"] == {"size": 3, "root_hash": held.root.hex(), "cosigned": True}
         assert status["cosigned"] == {"size": 3, "by": [ORG, PEER]}
+        kept = json.loads(bench.home.checkpoint_file.read_bytes())
+        assert kept == bench.coordinator.checkpoint({"size": "3"})
+        assert bench.cli_json("verify")["last_good_checkpoint"]["cosigned_by"] == [ORG, PEER]
 
     def compare(self, bench: Bench, document: dict[str, Any]) -> None:
         def answer(request: httpx.Request, honest: Any) -> Any:

@@ -1,6 +1,6 @@
-"""The walk-through in docs/ledger.md: its commands are run in order, and have to print what it shows.
+"""Walk-throughs in docs/: their commands are run in order, and have to print what they show.
 
-`REFRESH_DOCS=1` writes what they print into the document instead.
+`REFRESH_DOCS=1` writes what they print into the documents instead.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import pytest
 from tests.e2e.federation import Federation, running
 from tests.support.processes import REPOSITORY, Coordinator
 
-DOCUMENT = REPOSITORY / "docs" / "ledger.md"
+DOCUMENTS = ("ledger.md", "checkpoints.md")
 CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 # What is another in every run: hashes and shortened ones, signatures, times, addresses, durations.
 VARYING = re.compile(
-    r"[0-9a-f]{12,}|\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)?|127\.0\.0\.1:\d+|\d+\.\d+ s|\d+ blocks/s|/\S+/"
+    r"[A-Za-z0-9+/]{43,}={0,2}|[0-9a-f]{12,}|\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)?|127\.0\.0\.1:\d+|\d+\.\d+ s|\d+ blocks/s|/\S+/"
 )
 SQLITE = """\
 import sqlite3, sys
@@ -30,8 +30,13 @@ with sqlite3.connect(sys.argv[1], timeout=20) as database:
 """
 
 
+@pytest.fixture(scope="module", params=DOCUMENTS)
+def document(request: pytest.FixtureRequest) -> Path:
+    return REPOSITORY / "docs" / str(request.param)
+
+
 @pytest.fixture(scope="module")
-def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+def federation(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
     folder = tmp_path_factory.mktemp("walkthrough")
     with (
         Coordinator(folder / "state") as coordinator,
@@ -63,19 +68,22 @@ def environment(federation: Federation, tmp_path: Path) -> Mapping[str, str]:
         "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "URL": federation.coordinator.url,
         "HOME_A": str(agent.home.folder),
+        "HOME_B": str(federation.members[1].agent.home.folder),
         "GENESIS": agent.chain_id,
         "DATABASE": str(federation.coordinator.data_dir / "fl_blockchain.db"),
         "COLUMNS": "200",
     }
 
 
-def test_every_command_prints_what_the_document_shows(environment: Mapping[str, str], tmp_path: Path) -> None:
-    shown = DOCUMENT.read_text()
+def test_every_command_prints_what_the_document_shows(
+    document: Path, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    shown = document.read_text()
     for name in ("manage.py", "ledger"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     printed = CONSOLE.sub(lambda block: _run(block.group(), environment, tmp_path), shown)
     if os.environ.get("REFRESH_DOCS"):
-        DOCUMENT.write_text(printed)
+        document.write_text(printed)
     else:
         assert _steady(printed) == _steady(shown)
 
