@@ -21,7 +21,8 @@ DOCUMENTS = ("ledger.md", "checkpoints.md")
 CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 # What is another in every run: hashes and shortened ones, signatures, times, addresses, durations.
 VARYING = re.compile(
-    r"[A-Za-z0-9+/]{43,}={0,2}|[0-9a-f]{12,}|\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)?|127\.0\.0\.1:\d+|\d+\.\d+ s|\d+ blocks/s|/\S+/"
+    r"[A-Za-z0-9+/]{43,}={0,2}|[0-9a-f]{12,}|\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)?"
+    r"|127\.0\.0\.1:\d+|\d+\.\d+ s|\d+ blocks/s|/\S+/"
 )
 SQLITE = """\
 import sqlite3, sys
