@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from federation import selectors
-from federation.errors import SubmissionDamaged
 from federation.models import ModelVersion, Submission, TrainingRound
 from federation.round_config import RoundConfig
 from federation.services import candidates
 from federation.services.aggregation import inputs, release_files, work
 from federation.services.aggregation.inputs import Inputs
-from flxdr.platform.errors import BlobDamaged, BlobMissing
+from flxdr.core import canonical
+from flxdr.core.errors import FlxdrError
 from flxdr.platform.storage.blobs import blobs
 from ledger.chain.block import Header, Provenance, submissions_root
 from ledger.services.recomputation import Recomputation
@@ -52,7 +52,7 @@ class ReleaseRecomputer:
             return replace(found, verdict="differs", field=error.field, expected=error.expected, actual=error.actual)
         except _NotRecomputable as error:
             return replace(found, field=str(error))
-        except (BlobMissing, BlobDamaged, SubmissionDamaged) as error:
+        except FlxdrError as error:
             return replace(found, field=f"{error.code}: {error.detail}")
         except OSError as error:
             return replace(found, field=f"a file cannot be read: {error.strerror}")
@@ -66,11 +66,15 @@ def _recompute(model_hash: str, provenance: Provenance) -> Sequence[str]:
     training_round = TrainingRound.objects.filter(round_id=provenance.round_id).first()
     if training_round is None:
         raise _NotRecomputable(f"no round {provenance.round_id} is stored")
-    config = RoundConfig.decode(bytes(training_round.config))
-    _same("config_hash", provenance.config_hash, config.config_hash)
+    stored = bytes(training_round.config)
+    _same("config_hash", provenance.config_hash, canonical.digest(stored))
+    config = RoundConfig.decode(stored)
     parent = _parent(config)
     inputs.verify(training_round, parent, lambda: None)
     material = inputs.assemble(training_round, parent)
+    lost = set(provenance.training_orgs) - {each.organization.org_id for each in material.submissions}
+    if lost:
+        raise _NotRecomputable(f"the submission of {', '.join(sorted(lost))} is not stored")
     root = submissions_root(candidates.submission_entries(material.submissions))
     _same("submissions_root", provenance.submissions_root, root)
     recomputed_model, recomputed_state = _results(material)

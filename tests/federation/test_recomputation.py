@@ -93,6 +93,10 @@ def other_config(training_round: TrainingRound) -> None:
     TrainingRound.objects.filter(pk=training_round.pk).update(config=config)
 
 
+def no_config(training_round: TrainingRound) -> None:
+    TrainingRound.objects.filter(pk=training_round.pk).update(config=b"{}")
+
+
 @pytest.mark.parametrize(
     ("tamper", "field"),
     [
@@ -100,6 +104,7 @@ def other_config(training_round: TrainingRound) -> None:
         (other_submission, "submissions_root"),
         (other_samples, "submissions_root"),
         (other_config, "config_hash"),
+        (no_config, "config_hash"),
     ],
 )
 def test_what_was_changed_is_named(
@@ -124,6 +129,16 @@ def test_what_is_gone_is_not_recomputable_and_never_bad(
     assert (report.holds, report.matched) == (True, 1)
     assert [each.height for each in report.not_recomputable] == [Block.objects.count() - 1]
     assert "blob_not_found" in report.not_recomputable[0].field
+
+
+@pytest.mark.parametrize("kept", [4, 1, 0])
+def test_submissions_that_were_pruned_are_not_recomputable_and_never_bad(
+    federation: SimulatedFederation, clock: ManualClock, kept: int
+) -> None:
+    for row in list(released(federation, clock).submissions.all())[kept:]:
+        row.delete()
+    report = recomputed()
+    assert (report.holds, report.matched, len(report.not_recomputable)) == (True, 0, 1)
 
 
 def test_a_damaged_file_is_told(federation: SimulatedFederation, clock: ManualClock) -> None:
