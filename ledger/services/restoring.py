@@ -31,17 +31,20 @@ from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.verify import Report, verify_chain
 from ledger.errors import ExportInvalid, RestoreConflict
-from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode
+from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode, VerificationPass
 from ledger.services.appending import append_blocks
 from ledger.services.approvals import conclude
 from ledger.services.locking import lock_chain
+from ledger.services.passes import VERIFIED
 from ledger.services.proposals import end_proposal, open_next
 from ledger.services.verification import newest_height
 
 BATCH = 500
 _NO_SIGNATURES = 2**63
 _WHICH = "`verify_chain` and `verify_chain --export FILE` say which."
-_FOUNDING = (Approval, GovernanceEntry, SignerKey, TreeNode, Block)
+_OF_A_FRESH_CHAIN = ("block.sealed", VERIFIED)
+"""What happens to a genesis without anybody's doing."""
+_FOUNDING = (Approval, GovernanceEntry, SignerKey, TreeNode, VerificationPass, Block)
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def _genesis_to_replace(path: Path) -> str | None:
     own = Block.objects.filter(height=0).values_list("block_hash", flat=True).first()
     if own is None or first is None or own == block_hash(first.header):
         return None
-    if newest_height() > 0 or AuditEvent.objects.exclude(kind="block.sealed").exists():
+    if newest_height() > 0 or AuditEvent.objects.exclude(kind__in=_OF_A_FRESH_CHAIN).exists():
         raise RestoreConflict(
             f"the database holds more than the genesis {own} of its own: it is in use",
             expected="a database in which nothing has happened since its migration",

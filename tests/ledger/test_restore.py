@@ -26,6 +26,7 @@ from ledger.services import listeners, restoring
 from ledger.services.genesis import ensure_genesis
 from ledger.services.restoring import Restored, restore_chain
 from ledger.services.verification import verify_ledger
+from ledger.services.verified import verify_stored
 from tests.ledger.chain.test_broken_rules import SIGNED
 from tests.ledger.chains import ChainBuilder, hash_of
 from tests.ledger.checkpoints import checkpoint_file
@@ -206,7 +207,10 @@ class TestAFreshDatabase:
 
     def test_gives_way_if_asked_to(self, file: Path, fresh: str) -> None:
         data = write(file, honest())
+        verify_stored(clock=CLOCK, actor="operator:root")
+        assert selectors.last_pass() is not None
         restore(file, replace_fresh=True)
+        assert selectors.last_pass() is None  # it was about the chain that is gone
         assert exported() == data
         assert verify_ledger(clock=CLOCK).chain_valid
         assert AuditEvent.objects.get(kind="genesis.replaced").data == {"block_hash": fresh}
