@@ -35,7 +35,7 @@ SHORT_SECONDS = 0.1
 """Full passes up to this long are repeated for every request."""
 REST = 9
 """Rest after a long full pass, in multiples of its duration: verifying takes a tenth of a processor at most."""
-NOTHING_KNOWN = "no full pass over the chain has ended yet: nothing is known of its blocks, and nothing is wrong so far"
+NOT_KNOWN = "no full pass over the chain has ended yet, so nobody knows whether it is valid"
 
 FullPass = Literal["ended", "requested", "running"]
 
@@ -197,7 +197,7 @@ def _nothing_verified(first_bad: FirstBad | None = None, head: Head | None = Non
         suspect_range=(0, max(head.height, first_bad.height)) if first_bad and head else None,
         last_good_checkpoint=None,
         unanchored=0,
-        warnings=() if first_bad else (NOTHING_KNOWN,),
+        warnings=() if first_bad else (NOT_KNOWN,),
         covers={"from": 0, "to": None, "signatures_from": 0},
         stats={"seconds": 0.0, "blocks_per_s": 0.0},
     )

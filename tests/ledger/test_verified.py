@@ -150,7 +150,7 @@ class TestLongChain:
         assert (answer["chain_valid"], answer["full_pass"], answer["full_pass_at"]) == (None, "requested", None)
         assert (answer["blocks_verified"], answer["last_block_hash"], answer["first_bad"]) == (0, None, None)
         assert answer["covers"] == {"from": 0, "to": None, "signatures_from": 0}
-        assert list(answer["warnings"]) == [verified.NOTHING_KNOWN]
+        assert list(answer["warnings"]) == [verified.NOT_KNOWN]
         assert sent_tasks.names == ["ledger.tasks.verify_whole"]
         sent_tasks.run()
         answer = long.ask().as_json()
