@@ -18,6 +18,7 @@ ORG_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 
 ReleasePolicy = Literal["auto", "manual"]
 AdmissionPolicy = Literal["auto", "pinned", "manual"]
+StatementPolicy = Literal["auto", "manual"]
 
 _PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 _Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
@@ -45,6 +46,7 @@ class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     releases: ReleasePolicy = "auto"
     admissions: AdmissionPolicy = "manual"
+    statements: StatementPolicy = "auto"
     tolerance: _Fraction = TOLERANCE
     models: tuple[str, ...] = DEFAULT_MODELS
 
@@ -151,6 +153,8 @@ format = {text(data.format)}
 releases = {text(policy.releases)}
 # pinned: approve the key ids listed in the file `peers` of this folder, one a line.
 admissions = {text(policy.admissions)}
+# auto: attest each new release (own update, scores on own records); manual: only `flxdr-agent attest` does.
+statements = {text(policy.statements)}
 # How far a release may score below its parent on local validation (scores run from 0 to 1).
 tolerance = {policy.tolerance!r}
 models = {text(list(policy.models))}

@@ -6,6 +6,7 @@ next-key.json  the key that a rotation brings, until the chain records it
 outbox/        updates as they were signed                models/      model files by hash
 witness.json   the witness's key, 0600                     evidence/    checkpoints that contradict each other
 checkpoint.json  the newest checkpoint that is held, to keep elsewhere and to compare
+statements/    what this organisation attested of releases, and under statements/unsent/ what waits to be sent
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Home:
         self.outbox = folder / "outbox"
         self.models = folder / "models"
         self.evidence = folder / "evidence"
+        self.statements = folder / "statements"
 
     @classmethod
     def create(cls, folder: Path, config: AgentConfig, algorithm: Algorithm) -> tuple[Self, PrivateKey]:

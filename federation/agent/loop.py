@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from federation.agent import chain, training, voting, witness
+from federation.agent import attestation, chain, training, voting, witness
 from federation.agent.client import LONG_POLL_SECONDS
 from federation.agent.errors import (
     ChainContradiction,
@@ -70,6 +70,7 @@ class Runner:
         due = self._agent.coordinator.get("federation/round/current", {"wait": self._patience(worked)})
         state = chain.follow(self._agent, head=due.get("head"))
         self._guarded(partial(self._attend, state), what="checkpoint")
+        worked |= self._guarded(partial(self._attest, state), what="statement")
         for offer in self._offers(due.get("round")):
             worked |= self._guarded(partial(self._serve_round, offer), what=f"round {offer.get('round_id')}")
         for document in due.get("proposals") or ():
@@ -86,6 +87,26 @@ class Runner:
                 root_hash=held.root.hex(),
             )
         return held is not None
+
+    def _attest(self, state: ChainState) -> bool:
+        """Attest new releases, and send what could not be sent before; only a key on the chain can."""
+        agent = self._agent
+        if state.keys.key(agent.org_id, agent.key.public.key_id) is None:
+            return False
+        if agent.config.policy.statements == "auto":
+            for block in attestation.due(agent):
+                attestation.attest(agent, block, self._records)
+        heights = attestation.unsent(agent)
+        for height in heights:
+            refused = attestation.send(agent, height)
+            self._agent.output.event(
+                "statement",
+                f"Release in block {height}: statement " + ("accepted" if refused is None else f"refused: {refused}"),
+                height=height,
+                accepted=refused is None,
+                detail=refused,
+            )
+        return bool(heights)
 
     def _patience(self, worked: bool) -> int:
         """Seconds to wait in the coordinator: short while a block that this agent approved is about to be sealed."""

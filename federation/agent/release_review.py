@@ -49,7 +49,7 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
         _check_round(agent, provenance, config, own)
         steps.append(f"5. Round {provenance.round_id} is as it was configured.")
     if own is not None and own.outcome == "accepted":
-        _check_inclusion(agent, provenance, own)
+        prove_inclusion(agent, provenance, own)
         steps.append(f"6. Own update {own.wire_digest[:16]} with {own.samples} samples is included.")
     elif agent.org_id in provenance.training_orgs:
         steps.append("6. The release names this organisation, and this home holds no accepted update for its round.")
@@ -100,7 +100,12 @@ def _check_round(agent: Agent, provenance: Provenance, config: RoundConfig, own:
         raise CheckFailed(f"the release counts {provenance.samples_total} samples", expected=f"at least {own.samples}")
 
 
-def _check_inclusion(agent: Agent, provenance: Provenance, own: PreparedUpdate) -> None:
+def prove_inclusion(agent: Agent, provenance: Provenance, own: PreparedUpdate) -> tuple[int, list[bytes]]:
+    """That this organisation's own update is in a release: its leaf's index, and the proof to `submissions_root`.
+
+    Raises:
+        CheckFailed: the coordinator does not prove it.
+    """
     try:
         answer = agent.coordinator.get(f"federation/round/{provenance.round_id}/submission")
     except Refused as refusal:
@@ -121,6 +126,7 @@ def _check_inclusion(agent: Agent, provenance: Provenance, own: PreparedUpdate) 
             "this organisation's own update is not included in the release",
             expected=f"update {own.wire_digest} with {own.samples} samples under the release's submissions_root",
         )
+    return index, proof
 
 
 def _schema(provenance: Provenance, config: RoundConfig | None) -> ModelSchema | None:

@@ -189,6 +189,10 @@ class State:
         )
         return self._one_block(query, model_name, MAX_HEIGHT if below is None else below)
 
+    def release_version(self, model_name: str, version: int) -> StoredBlock | None:
+        """One release of a model on the verified chain, withdrawn or not."""
+        return self._one_block(f"{_BLOCKS} WHERE model_name = ? AND model_version = ?", model_name, version)
+
     def newest_version(self, model_name: str) -> int:
         """The number of a model's newest release, withdrawn or not; 0 before the first."""
         query = "SELECT MAX(model_version) FROM block WHERE model_name = ? AND model_hash IS NOT NULL"

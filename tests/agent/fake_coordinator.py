@@ -25,6 +25,7 @@ from ledger.chain.block import submission_leaves
 from ledger.chain.checks import check_entry
 from ledger.chain.entries import Endorsement, Revoke, Rotate, parse_rotation
 from ledger.chain.membership import key_entry
+from ledger.chain.statement import check_statement
 from tests.agent.fake_federation import FakeFederation, Submitted
 from tests.ledger.checkpoints import LOG, checkpoint_document
 
@@ -40,6 +41,7 @@ class FakeCoordinator(FakeFederation):
     cosigned: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """What was posted, by size and organisation."""
     votes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    attested: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
     lie: dict[str, Lie] = field(default_factory=dict)
     looks: dict[str, Any] = field(default_factory=lambda: {"left_out_reason": None, "anomaly_score": None})
@@ -91,6 +93,8 @@ class FakeCoordinator(FakeFederation):
         }
         if path in answers:
             return answers[path]()
+        if path.startswith("blockchain/block/"):
+            return self._attested(int(path.split("/")[2]), json.loads(request.content), org_id)
         if path.endswith("/participants"):
             return {"participants": [{"org_id": org_id, **self.looks}]}
         if path.startswith("federation/round/"):
@@ -144,6 +148,12 @@ class FakeCoordinator(FakeFederation):
                 for org_id, body in posted.items()
             ],
         }
+
+    def _attested(self, height: int, envelope: dict[str, Any], org_id: str) -> dict[str, Any]:
+        keys = self.state.keys.keys_of(org_id)
+        check_statement(dsse.Envelope.from_json(envelope), self.records[height].header, keys, chain_id=self.genesis)
+        self.attested.append((height, org_id, envelope))
+        return {"height": height, "statements": [{"org_id": org_id, "envelope": envelope}]}
 
     def _cosign(self, body: dict[str, Any], org_id: str) -> dict[str, Any]:
         self.cosigned.setdefault(body["size"], {}).setdefault(org_id, body)

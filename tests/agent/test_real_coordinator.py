@@ -129,6 +129,16 @@ def test_from_enrolment_to_a_verified_chain(federation: Federation) -> None:
     (report,) = federation.cli("org-a", "verify", "--checkpoint", str(federation.folder / "note"), "--log-key", key)
     assert (report["unanchored"], report["last_good_checkpoint"]["size"]) == (0, 7)
 
+    served = httpx.get(f"{federation.url}/api/fl-blockchain/blockchain/block/6/statements").json()
+    assert [item["org_id"] for item in served["statements"]] == list(ORGS)
+    listed, chain = federation.folder / "statements.json", federation.folder / "chain.jsonl"
+    listed.write_text(json.dumps(served))
+    call_command("export_chain", str(chain))
+    arguments = ("verify-statement", str(listed), "--export", str(chain), "--genesis", status["genesis"], "--json")
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert [item["own_update"] for item in json.loads(result.stdout)["statements"]] == [True] * 3
+
     (found,) = federation.cli("org-c", "evaluate", "latest")
     assert (found["block_height"], found["normalised"]) == (6, True)
     assert found["metrics"]["macro_binary_f1"] > 0.9

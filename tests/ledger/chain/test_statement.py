@@ -28,6 +28,7 @@ from ledger.chain.statement import (
 )
 from tests.ledger.attested import own_part, release_of
 from tests.ledger.chains import ChainBuilder, federation, hash_of, key_of
+from tests.ledger.provenance_example import DOCUMENT, example, rendered
 
 ORGS = ("org-a", "org-b", "org-c")
 HEIGHT = 5
@@ -237,3 +238,9 @@ def test_an_export_that_does_not_hold(change: Callable[[ChainBuilder], Any], opt
     with pytest.raises(FlxdrError) as refused:
         verified(chain, envelope, **options)
     assert refused.value.fields["field"] == "export"
+
+
+def test_the_documents_example_is_what_is_made() -> None:
+    text = DOCUMENT.read_text()
+    assert rendered(text) == text, "run python -m tests.ledger.provenance_example"
+    assert example() in text
