@@ -81,7 +81,7 @@ def send(agent: Agent, height: int) -> str | None:
     envelope = orjson.loads((waiting if waiting.exists() else file_of(agent, height)).read_bytes())
     refused = None
     try:
-        agent.coordinator.post(f"blockchain/block/{height}/statements", envelope)
+        agent.coordinator.post(f"blockchain/blocks/{height}/statements", envelope)
     except Refused as refusal:
         if refusal.http_status in _NOT_NOW:
             raise

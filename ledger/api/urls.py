@@ -50,7 +50,7 @@ urlpatterns = [
         for entry in ("rotate", "revoke", "withdraw", "policy")
     ),
     path(
-        "blockchain/block/<int:height>/statements",
+        "blockchain/blocks/<int:height>/statements",
         StatementViewSet.as_view({"get": "page", "post": "create"}),
         name="ledger-release-statements",
     ),

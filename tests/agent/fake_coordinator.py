@@ -93,7 +93,7 @@ class FakeCoordinator(FakeFederation):
         }
         if path in answers:
             return answers[path]()
-        if path.startswith("blockchain/block/"):
+        if path.startswith("blockchain/blocks/"):
             return self._attested(int(path.split("/")[2]), json.loads(request.content), org_id)
         if path.endswith("/participants"):
             return {"participants": [{"org_id": org_id, **self.looks}]}

@@ -129,7 +129,7 @@ def test_from_enrolment_to_a_verified_chain(federation: Federation) -> None:
     (report,) = federation.cli("org-a", "verify", "--checkpoint", str(federation.folder / "note"), "--log-key", key)
     assert (report["unanchored"], report["last_good_checkpoint"]["size"]) == (0, 7)
 
-    served = httpx.get(f"{federation.url}/api/fl-blockchain/blockchain/block/6/statements").json()
+    served = httpx.get(f"{federation.url}/api/fl-blockchain/blockchain/blocks/6/statements").json()
     assert [item["org_id"] for item in served["statements"]] == list(ORGS)
     listed, chain = federation.folder / "statements.json", federation.folder / "chain.jsonl"
     listed.write_text(json.dumps(served))

@@ -86,7 +86,7 @@ def test_who_took_no_part_says_so(bench: Bench) -> None:
 
 
 def test_what_could_not_be_sent_is_sent_later_as_it_was(released: Bench) -> None:
-    path = "blockchain/block/3/statements"
+    path = "blockchain/blocks/3/statements"
     released.coordinator.lie[path] = lambda _, __: httpx.Response(503)
     with pytest.raises(Unreachable):
         released.run_once()
@@ -100,7 +100,7 @@ def test_what_could_not_be_sent_is_sent_later_as_it_was(released: Bench) -> None
 
 
 def test_what_is_refused_for_good_is_not_sent_for_ever(released: Bench) -> None:
-    path = "blockchain/block/3/statements"
+    path = "blockchain/blocks/3/statements"
     released.coordinator.lie[path] = lambda _, __: httpx.Response(409, json={"code": "x", "detail": "no"})
     released.run_once()
     released.coordinator.lie.clear()

@@ -21,7 +21,7 @@ from tests.ledger.members import Consortium
 from tests.platform.directories import MemoryDirectory, registered
 
 MEMBERS = ["org-a", "org-b", "org-c"]
-PATH = "blockchain/block/4/statements"
+PATH = "blockchain/blocks/4/statements"
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_a_signature_of_other_bytes() -> None:
 @pytest.mark.parametrize(("height", "status"), [(0, 422), (2, 422), (99, 404)])
 @pytest.mark.usefixtures("sealed")
 def test_about_another_block(height: int, status: int) -> None:
-    answer = organization("org-a").post(f"blockchain/block/{height}/statements", envelope("org-a"))
+    answer = organization("org-a").post(f"blockchain/blocks/{height}/statements", envelope("org-a"))
     assert answer.status_code == status
 
 
