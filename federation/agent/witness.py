@@ -8,7 +8,7 @@ showed two histories; both notes are kept, each a file that `flxdr-agent verify 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -64,6 +64,24 @@ def attend(agent: Agent, state: ChainState) -> Held | None:
         _send(agent, held)
     _compare(agent, state, held)
     return held if due else None
+
+
+def newest_cosigned(agent: Agent, count: int) -> HeldCheckpoint:
+    """The newest checkpoint that, says the coordinator, at least `count` members cosigned; nothing is verified.
+
+    Raises:
+        CheckFailed: it has none.
+    """
+    try:
+        shown = _ask(agent, {"cosigned": count})
+    except Refused as refusal:
+        if refusal.http_status != 404:
+            raise
+        raise CheckFailed(
+            f"the coordinator has no checkpoint that {count} members cosigned",
+            action="Ask the members for theirs, and verify the chain against those.",
+        ) from refusal
+    return replace(shown.held, is_anchor=False)
 
 
 def _hold_newest(agent: Agent, state: ChainState, before: Held | None) -> Held:

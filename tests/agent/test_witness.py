@@ -255,6 +255,29 @@ class TestOthersCosignatures:
         assert kept == bench.coordinator.checkpoint({"size": "3"})
         assert bench.cli_json("verify")["last_good_checkpoint"]["cosigned_by"] == [ORG, PEER]
 
+    def test_a_caller_may_ask_for_so_many_of_them(self, bench: Bench) -> None:
+        """Of two histories of one size, more than half of the members cosign one at most."""
+        attend(bench.open())
+        assert bench.cli_json("verify", "--witnesses", "1")["last_good_checkpoint"]["cosigned_by"] == [ORG]
+        alone = bench.cli("verify", "--witnesses", "2")
+        assert alone.exit_code == ExitCode.CHECK_FAILED
+        assert "no checkpoint that 2 members cosigned" in alone.output
+        document = cosigned_by_peer(bench, bench.coordinator.records)
+        bench.coordinator.cosigned[3][PEER] = {
+            "cosignature": document["note"].splitlines()[-1],
+            "witness_key_statement": document["witnesses"][0]["witness_key_statement"],
+        }
+        assert bench.cli("verify", "--witnesses", "2").exit_code == 0
+
+    def test_cosignatures_that_are_none_do_not_count(self, bench: Bench) -> None:
+        attend(bench.open())
+        document = cosigned_by_peer(bench, bench.coordinator.records)
+        document["witnesses"][0]["witness_key_statement"]["signatures"][0]["sig"] = "AAAA"
+        bench.coordinator.lie[CHECKPOINT] = lambda _request, _answer: document
+        refused = bench.cli("verify", "--witnesses", "2")
+        assert refused.exit_code == ExitCode.CHECK_FAILED
+        assert "0 member(s) cosigned" in refused.output
+
     def compare(self, bench: Bench, document: dict[str, Any]) -> None:
         def answer(request: httpx.Request, honest: Any) -> Any:
             return document if "cosigned" in request.url.params else honest

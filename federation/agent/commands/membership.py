@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from federation.agent import chain, enrolment
+from federation.agent import chain, enrolment, witness
 from federation.agent.client import Backoff
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, reporting, surroundings
-from federation.agent.errors import Refused, Unreachable, UsageInvalid
+from federation.agent.errors import CheckFailed, Refused, Unreachable, UsageInvalid
 from federation.agent.output import Output
 from federation.agent.session import Agent
 from flxdr.core.clock import SystemClock
@@ -71,6 +71,9 @@ def verify(
     log_key: Annotated[
         str | None, typer.Option("--log-key", help="The log's verifier key, for a checkpoint that is a note alone.")
     ] = None,
+    witnesses: Annotated[
+        int, typer.Option("--witnesses", min=0, help="So many members at least must have cosigned a checkpoint of it.")
+    ] = 0,
     home: Home = DEFAULT_HOME,
     machine: Json = False,
 ) -> None:
@@ -81,17 +84,17 @@ def verify(
     """
     if file is not None:
         with reporting(machine) as output:
-            _verify_file(output, file, genesis, _held(checkpoint, log_key))
+            _tell(output, _verify_file(output, file, genesis, _held(checkpoint, log_key)), witnesses)
         return
     if genesis is not None:
         raise typer.BadParameter("the live chain is verified from the genesis that was pinned at enrolment")
     with opened(context, home, machine) as agent:
         held = _held(checkpoint, log_key)
         with agent.output.progress("Verifying blocks") as advance:
+            if witnesses:
+                held.append(witness.newest_cosigned(agent, witnesses))
             report = chain.verify_all(agent, advance, checkpoints=held)
-        agent.output.result(report.as_json(), *_verdict(report))
-        if not report.chain_valid:
-            raise typer.Exit(1)
+        _tell(agent.output, report, witnesses)
 
 
 def _held(files: Sequence[Path] | None, log_key: str | None) -> list[HeldCheckpoint]:
@@ -108,7 +111,7 @@ def _held(files: Sequence[Path] | None, log_key: str | None) -> list[HeldCheckpo
     return held
 
 
-def _verify_file(output: Output, file: Path, genesis: str | None, held: Sequence[HeldCheckpoint]) -> None:
+def _verify_file(output: Output, file: Path, genesis: str | None, held: Sequence[HeldCheckpoint]) -> Report:
     try:
         with file.open("rb") as stream:
             tree = TreeWatch([*held, *export.own_checkpoint(stream)])
@@ -119,9 +122,20 @@ def _verify_file(output: Output, file: Path, genesis: str | None, held: Sequence
         ) from error
     if genesis is None:
         output.warn("no --genesis was given: another chain, whole and valid, would verify just as well")
+    return report
+
+
+def _tell(output: Output, report: Report, witnesses: int) -> None:
     output.result(report.as_json(), *_verdict(report))
     if not report.chain_valid:
         raise typer.Exit(1)
+    cosigned = report.last_good_checkpoint["cosigned_by"] if report.last_good_checkpoint else ()
+    if len(cosigned) < witnesses:
+        raise CheckFailed(
+            f"{len(cosigned)} member(s) cosigned the newest checkpoint that the chain agrees with",
+            expected=f"at least {witnesses}",
+            action="Compare your checkpoint with those that the others hold.",
+        )
 
 
 def _verdict(report: Report) -> list[str]:
