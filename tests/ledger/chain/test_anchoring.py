@@ -18,6 +18,7 @@ from flxdr.core.keys import PrivateKey
 from ledger.chain import checkpoint as notes
 from ledger.chain import export
 from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.record import ChainRecord
 from ledger.chain.tree import Frontier
 from ledger.chain.verify import Report, verify_chain
@@ -170,6 +171,37 @@ def test_the_given_key_counts_whatever_the_file_says() -> None:
 def test_what_is_no_checkpoint(data: bytes) -> None:
     with pytest.raises(Malformed):
         HeldCheckpoint.read(data)
+
+
+class TestARotatedCoordinator:
+    """Block 9 gives the coordinator another key; block 10 is a release."""
+
+    @pytest.fixture
+    def chain(self) -> ChainBuilder:
+        chain = honest()
+        new = key_of("coordinator, next")
+        chain.govern(chain.rotation(COORDINATOR, new))
+        chain.keys[COORDINATOR] = new
+        chain.release(5, orgs=MEMBERS)
+        return chain
+
+    @pytest.mark.parametrize("size", [5, SIZE, SIZE + 1, SIZE + 2])
+    def test_a_statement_by_its_newest_key_counts_for_every_size(self, chain: ChainBuilder, size: int) -> None:
+        report = verified(chain.records, checkpoint_file(chain, size, coordinator=chain.keys[COORDINATOR]))
+        assert (report.chain_valid, (report.last_good_checkpoint or {})["size"]) == (True, size)
+
+    @pytest.mark.parametrize(("size", "counts"), [(5, True), (SIZE, True), (SIZE + 1, False), (SIZE + 2, False)])
+    def test_one_by_its_retired_key_counts_for_what_came_before(
+        self, chain: ChainBuilder, size: int, counts: bool
+    ) -> None:
+        report = verified(chain.records, checkpoint_file(chain, size))
+        assert report.chain_valid is counts
+        if not counts:
+            assert bad(report) == (size - 1, "checkpoint_signature")
+
+    def test_a_rewrite_before_the_rotation_is_found_after_it(self, chain: ChainBuilder) -> None:
+        file = checkpoint_file(rewritten(), SIZE, coordinator=chain.keys[COORDINATOR])
+        assert bad(verified(chain.records, file)) == (TIP, "checkpoint_root_mismatch")
 
 
 class TestStoredNodes:

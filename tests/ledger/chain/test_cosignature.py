@@ -113,3 +113,29 @@ def restated(**changes: Any) -> Envelope:
 def test_what_makes_nobody_a_witness(statement: Envelope, error: type[Exception]) -> None:
     with pytest.raises(error):
         cosignatures.endorsed_witness(statement, MEMBERS, chain_id=CHAIN)
+
+
+class TestWhoCosigned:
+    def note(self, *posted: dict[str, Any]) -> notes.SignedCheckpoint:
+        signed = notes.sign(notes.parse(TEXT + b"\n\xe2\x80\x94 x AAAAAAA=\n").checkpoint, key_of("log"))
+        return notes.parse(signed.encode() + "".join(f"{each['cosignature']}\n" for each in posted).encode())
+
+    def found(self, *posted: dict[str, Any], note: notes.SignedCheckpoint | None = None) -> tuple[list[str], list[str]]:
+        statements = [Envelope.from_json(each["witness_key_statement"]) for each in posted]
+        members = {name: {key.key_id: key} for name in ("org-a", "org-b") for key in [key_of(name).public]}
+        return cosignatures.cosigners(note or self.note(*posted), statements, members, chain_id=CHAIN)
+
+    def test_every_member_counts_once(self) -> None:
+        both = [cosigning(CHAIN, name, TEXT, org_key=key_of(name)) for name in ("org-b", "org-a")]
+        assert self.found(*both, both[0]) == (["org-a", "org-b"], [])
+
+    def test_a_key_that_is_not_in_force_says_nothing(self) -> None:
+        assert self.found(cosigning(CHAIN, "org-a", TEXT, org_key=key_of("org-a, before"))) == ([], [])
+        assert self.found(cosigning(CHAIN, "org-z", TEXT, org_key=key_of("org-z"))) == ([], [])
+
+    def test_a_statement_without_a_line_says_nothing(self) -> None:
+        assert self.found(cosigning(CHAIN, "org-a", TEXT, org_key=MEMBER), note=self.note()) == ([], [])
+
+    def test_a_line_over_another_text_is_named(self) -> None:
+        other = cosigning(CHAIN, "org-a", TEXT.replace(b"\n6\n", b"\n5\n"), org_key=MEMBER)
+        assert self.found(other) == ([], ["org-a"])
