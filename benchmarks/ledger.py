@@ -27,7 +27,6 @@ LEAST_BLOCKS_PER_S = 30_000
 _PEAK = r"""
 import re, sys
 from pathlib import Path
-from benchmarks import ledger_append, ledger_stored
 from benchmarks.chain import generate
 from flxdr.core.keys import Algorithm
 from ledger.chain.verify import verify_chain
