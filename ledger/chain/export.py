@@ -86,7 +86,10 @@ def own_checkpoint(file: BinaryIO) -> list[HeldCheckpoint]:
     last = tail[tail.rfind(b"\n", 0, -1) + 1 :]
     if not last.startswith(_CHECKPOINT):
         return []
-    document = orjson.loads(last)["checkpoint"] if last.endswith(b"\n") else None
+    try:
+        document = orjson.loads(last)["checkpoint"] if last.endswith(b"\n") else None
+    except orjson.JSONDecodeError as error:
+        raise ExportMalformed(f"the last line is no JSON: {error}") from error
     if not isinstance(document, dict):
         raise ExportMalformed("the last line holds no checkpoint", expected="its JSON form")
     return [HeldCheckpoint.from_json(document, is_anchor=False)]

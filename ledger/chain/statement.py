@@ -18,6 +18,7 @@ from flxdr.core.dsse import IN_TOTO_TYPE, Envelope, sign, verify
 from flxdr.core.errors import Invalid
 from flxdr.core.keys import PrivateKey, PublicKey
 from ledger.chain import merkle
+from ledger.chain.anchoring import TreeWatch
 from ledger.chain.block import Header, Provenance, block_hash, parse_header, submission_leaf
 from ledger.chain.entries import Admit, Revoke, Rotate
 from ledger.chain.fields import Count, Hash, HeaderMalformed, Name, Ordinal, Part
@@ -203,11 +204,15 @@ def verify_statement(
     records: Iterable[ChainRecord],
     *,
     genesis: str | None = None,
+    tree: TreeWatch | None = None,
     now: datetime | None = None,
 ) -> Verified:
     """Verify a whole export, and the statement against it.
 
     A key of the organisation may sign that was in force after the block: statements are made later than the seal.
+
+    Args:
+        genesis, tree, now: as `verify_chain` takes them.
 
     Raises:
         HeaderMalformed, StatementInvalid, flxdr.core.keys.SignatureInvalid: as `check_statement`.
@@ -228,7 +233,7 @@ def verify_statement(
         if height == predicate.block.height:
             found.append(current[0].header)
 
-    verification = verify_chain(watched(), genesis=genesis, now=now, progress=note)
+    verification = verify_chain(watched(), genesis=genesis, tree=tree, now=now, progress=note)
     bad, state = verification.report.first_bad, verification.state
     if bad is not None or state is None:
         raise StatementInvalid(f"the export does not verify: {bad}", expected="a valid chain", field="export")

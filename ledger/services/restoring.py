@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from django.db import connection, transaction
 
 from flxdr.core.clock import Clock
+from flxdr.core.errors import Malformed
 from flxdr.platform.audit import record_event
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
@@ -107,7 +109,7 @@ def _survey(path: Path, *, held: int, genesis: str | None, checkpoints: Sequence
 
     def verified(signatures_from: int) -> Report:
         with path.open("rb") as file:
-            own = export.own_checkpoint(file)
+            own = _own_checkpoint(file)
             records = _continuing(export.records(file), held)
             return verify_chain(
                 records,
@@ -128,6 +130,15 @@ def _survey(path: Path, *, held: int, genesis: str | None, checkpoints: Sequence
             height=report.blocks_verified - 1,
         )
     return report.blocks_verified
+
+
+def _own_checkpoint(file: BinaryIO) -> list[HeldCheckpoint]:
+    try:
+        return export.own_checkpoint(file)
+    except Malformed as error:
+        raise ExportInvalid(
+            f"the export's own checkpoint cannot be read: {error.detail}", expected=error.expected
+        ) from error
 
 
 def _continuing(records: Iterator[ChainRecord], held: int) -> Iterator[ChainRecord]:

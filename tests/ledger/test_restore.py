@@ -29,10 +29,11 @@ from ledger.services.verification import verify_ledger
 from ledger.services.verified import verify_stored
 from tests.ledger.chain.test_broken_rules import SIGNED
 from tests.ledger.chains import ChainBuilder, hash_of
-from tests.ledger.checkpoints import checkpoint_file
+from tests.ledger.checkpoints import checkpoint_document, checkpoint_file
 from tests.ledger.members import Consortium
 from tests.ledger.tampering import MEMBERS, NOW, TIP, honest
 from tests.ledger.tamperings import STORED
+from tests.ledger.unseen import rewritten
 
 CLOCK = SystemClock()
 ROWS = (Block, Approval, TreeNode, SignerKey, GovernanceEntry)
@@ -387,6 +388,29 @@ class TestTheCommand:
         write(file, chain)
         call_command("restore_chain", str(file), "--checkpoint", str(held))
         assert Block.objects.count() == TIP + 1
+
+    def test_against_the_checkpoint_that_the_file_carries(self, file: Path) -> None:
+        chain = honest()
+        own = checkpoint_document(chain.records, TIP + 1, coordinator=chain.coordinator)
+        for records, refusal in (
+            (chain.records[:-1], "checkpoint_beyond_chain"),
+            (rewritten(honest()), "checkpoint_root_mismatch"),
+        ):
+            file.write_bytes(b"".join(export.lines(chain.chain_id, records, own)))
+            with pytest.raises(CommandError, match=refusal):
+                call_command("restore_chain", str(file))
+            assert not Block.objects.exists()
+        file.write_bytes(b"".join(export.lines(chain.chain_id, chain.records, own)))
+        call_command("restore_chain", str(file))
+        assert Block.objects.count() == TIP + 1
+
+    @pytest.mark.parametrize("line", [b'{"checkpoint":1}\n', b'{"checkpoint":{}}\n', b'{"checkpoint":x}\n'])
+    def test_a_damaged_checkpoint_in_the_file(self, file: Path, line: bytes) -> None:
+        file.write_bytes(write(file, honest()) + line)
+        with pytest.raises(CommandError, match="own checkpoint cannot be read") as refused:
+            call_command("restore_chain", str(file))
+        assert refused.value.returncode == 1
+        assert not Block.objects.exists()
 
     def test_against_what_is_no_checkpoint(self, file: Path, tmp_path: Path) -> None:
         write(file, honest())

@@ -17,6 +17,7 @@ from flxdr.core.clock import SystemClock
 from flxdr.core.dsse import Envelope
 from flxdr.core.errors import Malformed
 from ledger.chain import export
+from ledger.chain.anchoring import TreeWatch
 from ledger.chain.statement import Verified, verify_statement
 from models_ml.registry import EDGE_CLASSIFIER
 
@@ -87,7 +88,8 @@ def _envelopes(document: Any) -> Sequence[Envelope]:
 
 def _verified(envelope: Envelope, exported: Path, genesis: str | None) -> Verified:
     with exported.open("rb") as stream:
-        return verify_statement(envelope, export.records(stream), genesis=genesis, now=SystemClock().now())
+        tree = TreeWatch(export.own_checkpoint(stream))
+        return verify_statement(envelope, export.records(stream), genesis=genesis, tree=tree, now=SystemClock().now())
 
 
 def _document(found: Verified) -> dict[str, Any]:
