@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from federation.agent.errors import CheckFailed
 from federation.agent.session import Agent
-from ledger.chain.entries import COORDINATOR, Action, Admit, KeyEntry, Revoke, Rotate, index_entry
+from ledger.chain.entries import (
+    COORDINATOR,
+    Action,
+    Admit,
+    KeyEntry,
+    Revoke,
+    Rotate,
+    SetPolicy,
+    WithdrawRelease,
+    index_entry,
+)
 
 
 class OwnKeyInDanger(CheckFailed):
@@ -61,9 +71,21 @@ def check_entry(agent: Agent, action: Action, steps: list[str]) -> tuple[bool, s
             if holder == agent.org_id:
                 return True, ""
             return _by_admissions(agent, action.key, holder) if holder != COORDINATOR else manual
-        case Revoke() if action.org_id == agent.org_id:
-            steps.append("4. This home asked for the end of its key.")
-            return True, ""
+        case Revoke():
+            since = "" if action.compromised_since is None else f", in doubt since height {action.compromised_since}"
+            steps.append(f"4. {action.org_id} loses its key {action.key_id[:16]}{since}: {action.reason}")
+            return (True, "") if action.org_id == agent.org_id else manual
+        case SetPolicy():
+            policy = action.policy
+            steps.append(
+                f"4. From the next block on ({policy.method}) more than {policy.numerator}/{policy.denominator} of the "
+                f"voters must approve, at least {policy.minimum}."
+            )
+        case WithdrawRelease():
+            steps.append(
+                f"4. {action.model_name} version {action.model_version} ({action.model_hash[:16]}) and all later ones "
+                f"are used no more: {action.reason}"
+            )
     return manual
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.federation import Federation, running
 from tests.support.processes import REPOSITORY, Coordinator
 
-DOCUMENTS = ("ledger.md", "checkpoints.md")
+DOCUMENTS = ("ledger.md", "checkpoints.md", "governance.md")
 CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 # What is another in every run: hashes and shortened ones, signatures, times, addresses, durations.
 VARYING = re.compile(
@@ -63,14 +63,19 @@ def environment(federation: Federation, tmp_path: Path) -> Mapping[str, str]:
     ):
         (commands / name).write_text(f'#!/bin/sh\nexec {call} "$@"\n')
         (commands / name).chmod(0o700)
-    agent = federation.members[0].agent
+    first, second, third = (member.agent for member in federation.members)
     return {
         **federation.coordinator.environment,
         "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "URL": federation.coordinator.url,
-        "HOME_A": str(agent.home.folder),
-        "HOME_B": str(federation.members[1].agent.home.folder),
-        "GENESIS": agent.chain_id,
+        "HOME_A": str(first.home.folder),
+        "HOME_B": str(second.home.folder),
+        "HOME_C": str(third.home.folder),
+        "HOME_D": str(tmp_path / "agents" / "D"),
+        "HOME_E": str(tmp_path / "agents" / "E"),
+        "ORG_C": third.org_id,
+        "KEY_C": third.key.public.key_id,
+        "GENESIS": first.chain_id,
         "DATABASE": str(federation.coordinator.data_dir / "fl_blockchain.db"),
         "COLUMNS": "200",
     }
