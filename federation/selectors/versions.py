@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Case, IntegerField, Max, Q, Value, When
 
 from federation.errors import ModelMissing
 from federation.models import ModelVersion
@@ -37,7 +37,7 @@ def released_version(model_name: str) -> ModelVersion | None:
 
 
 def model_by_hash(model_hash: str, viewer: str | None = None) -> ModelVersion:
-    """The newest version with that hash that `viewer` may see.
+    """The newest version with that hash that `viewer` may see; a withdrawn one only if no other has that hash.
 
     Args:
         viewer: an organisation, which sees candidates and refused models of its own rounds only; None for an operator.
@@ -49,7 +49,8 @@ def model_by_hash(model_hash: str, viewer: str | None = None) -> ModelVersion:
     if viewer is not None:
         took_part = Q(training_round__participants__organization__org_id=viewer)
         versions = versions.filter(Q(status__in=PUBLIC) | took_part)
-    version = versions.order_by("-id").first()
+    is_withdrawn = Case(When(status=Status.WITHDRAWN, then=Value(1)), default=Value(0), output_field=IntegerField())
+    version = versions.order_by(is_withdrawn, "-id").first()
     if version is None:
         raise ModelMissing(f"no model with the hash {model_hash[:80]!r}", expected="the hash of a released model")
     return version

@@ -51,17 +51,18 @@ def _follow_keys(org_id: str, block: Block, clock: Clock) -> None:
 
 
 def _withdraw(entry: WithdrawRelease, block: Block, clock: Clock) -> None:
-    standing = ModelVersion.objects.filter(
-        model_name=entry.model_name, version__gte=entry.model_version, status=ModelVersion.Status.RELEASED
-    )
-    withdrawn = dict(standing.values_list("version", "model_hash"))
-    standing.update(status=ModelVersion.Status.WITHDRAWN)
+    released = ModelVersion.objects.filter(model_name=entry.model_name, status=ModelVersion.Status.RELEASED)
+    bad = released.filter(version__gte=entry.model_version)
+    withdrawn = dict(bad.values_list("version", "model_hash"))
+    bad.update(status=ModelVersion.Status.WITHDRAWN)
+    # A round that changed nothing released its parent's bytes again: those stand as long as one release of them does.
+    gone = set(withdrawn.values()) - set(released.values_list("model_hash", flat=True))
     for model_hash in withdrawn.values():
         _record("model.withdrawn", model_hash, block, clock, model=entry.model_name, reason=entry.reason)
     for training_round in TrainingRound.objects.filter(status__in=TrainingRound.OPEN):
         config = RoundConfig.decode(bytes(training_round.config))
         is_child = config.model_name == entry.model_name and config.parent_version in withdrawn
-        if is_child or config.local.normaliser_hash in withdrawn.values():
+        if is_child or config.local.normaliser_hash in gone:
             rounds.stop_round(
                 round_id=config.round_id,
                 code=PARENT_WITHDRAWN,

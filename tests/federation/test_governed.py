@@ -227,6 +227,45 @@ def test_a_round_that_reads_a_withdrawn_normaliser_fails(three: SimulatedFederat
     assert (started.status, started.failure_code) == ("failed", "parent_withdrawn")
 
 
+def test_the_same_bytes_may_stand_by_an_earlier_release(three: SimulatedFederation, clock: ManualClock) -> None:
+    zeros = constant_delta(shapes_of(MODEL), 0)
+    hashes = set()
+    for delta in (DELTA, zeros):
+        started = start(clock)
+        three.submit_all(started, delta)
+        three.settle()
+        hashes.add(ModelVersion.objects.get(training_round=started).model_hash)
+    assert len(hashes) == 1
+    reading = start(clock, "edge-classifier")
+    withdraw(three, 2, clock)
+    reading.refresh_from_db()
+    assert reading.status == "in_progress"
+    assert selectors.model_by_hash(*hashes).status == "released"
+    withdraw(three, 1, clock)
+    assert selectors.model_by_hash(*hashes).status == "withdrawn"
+    reading.refresh_from_db()
+    assert reading.failure_code == "parent_withdrawn"
+
+
+def test_an_organization_hears_of_the_revocation_of_its_key(three: SimulatedFederation, clock: ManualClock) -> None:
+    gamma = three.organizations[2]
+    assert gamma.key is not None
+    proposal = governance.propose_revocation(
+        org_id="org-gamma",
+        key_id=gamma.key.public.key_id,
+        compromised_since=None,
+        reason="stolen",
+        proposer=None,
+        actor="olivia",
+        clock=clock,
+    )
+    assert "org-gamma" not in proposal.voters
+    for org_id in ("org-alpha", "org-gamma"):
+        (waiting,) = selectors.current_round_for(org_id)["proposals"]
+        assert waiting["id"] == proposal.pk
+    three.settle()
+
+
 def test_other_models_rounds_go_on(three: SimulatedFederation, clock: ManualClock) -> None:
     started = start(clock, "edge-classifier")
     complete(three, clock)
