@@ -1,0 +1,71 @@
+"""`privacy epsilon`, `calibrate`: what differentially private training costs, and how much noise a budget asks for."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from federation.agent.commands.options import Json, reporting
+from privacy.dp import rdp
+from privacy.dp.composition import PPM
+
+app = typer.Typer(help="Calculate with differential privacy; nothing is read or sent.", no_args_is_help=True)
+
+_Rate = Annotated[float, typer.Option("--sampling-rate", help="Probability of each record to be drawn in a step.")]
+_Steps = Annotated[int, typer.Option("--steps", help="Steps of training, over all rounds.")]
+_Delta = Annotated[float, typer.Option("--delta", help="Probability with which the guarantee may fail.")]
+
+
+@app.command("epsilon")
+def epsilon(
+    *,
+    noise_multiplier: Annotated[
+        float, typer.Option("--noise-multiplier", help="Standard deviation of the noise, in clipping norms.")
+    ],
+    sampling_rate: _Rate,
+    steps: _Steps,
+    delta: _Delta,
+    machine: Json = False,
+) -> None:
+    """What that training costs: the epsilon that Renyi accounting proves, rounded up to a millionth."""
+    with reporting(machine) as output:
+        spent = rdp.epsilon(rdp.steps(noise_multiplier, sampling_rate, steps), delta)
+        rounded = math.ceil(spent * PPM) / PPM
+        output.result(
+            {
+                "epsilon": rounded,
+                "delta": delta,
+                "noise_multiplier": noise_multiplier,
+                "sampling_rate": sampling_rate,
+                "steps": steps,
+            },
+            f"epsilon {rounded:.6f} at delta {delta:g}",
+        )
+
+
+@app.command("calibrate")
+def calibrate(
+    *,
+    target: Annotated[float, typer.Option("--epsilon", help="What may be spent in all.")],
+    sampling_rate: _Rate,
+    steps: _Steps,
+    delta: _Delta,
+    machine: Json = False,
+) -> None:
+    """The least noise with which that training spends at most epsilon, rounded up to a millionth."""
+    with reporting(machine) as output:
+        noise = rdp.calibrated_noise(target=target, delta=delta, sampling_rate=sampling_rate, count=steps)
+        rounded = math.ceil(noise * PPM) / PPM
+        spent = rdp.epsilon(rdp.steps(rounded, sampling_rate, steps), delta)
+        output.result(
+            {
+                "noise_multiplier": rounded,
+                "epsilon": math.ceil(spent * PPM) / PPM,
+                "delta": delta,
+                "sampling_rate": sampling_rate,
+                "steps": steps,
+            },
+            f"noise multiplier {rounded:.6f}: epsilon {spent:.6f} at delta {delta:g}",
+        )
