@@ -17,6 +17,7 @@ from ledger.chain.tree import Frontier
 from ledger.models import Approval, Block, TreeNode
 from ledger.services.verification import verify_ledger
 from tests.ledger.chain.test_broken_rules import SIGNED
+from tests.ledger.chain.test_governance import WRONG
 from tests.ledger.tampering import MEMBERS, NOW, TIP, honest
 from tests.ledger.tamperings import DIFFERENT, REFUSED, STORED
 
@@ -88,3 +89,11 @@ def test_rules_broken_with_every_signature(name: str) -> None:
     place, said = found(chain.records)
     assert said == DIFFERENT.get(name, code)
     assert said == REFUSED or place == TIP + 1
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_governance_entries(name: str) -> None:
+    make, code, _ = WRONG[name]
+    chain = honest()
+    chain.govern(make(chain))
+    assert found(chain.records) == (TIP + 1, code)

@@ -15,12 +15,14 @@ from flxdr.core.errors import Malformed
 from ledger.chain import checkpoint as notes
 from ledger.chain import export, standalone
 from ledger.chain.anchoring import TreeWatch
+from ledger.chain.entries import COORDINATOR
 from ledger.chain.export import ExportMalformed
 from ledger.chain.record import ChainRecord
 from ledger.chain.verify import Report, verify_chain
+from tests.ledger.chain.test_broken_rules import SIGNED
 from tests.ledger.chains import ChainBuilder, key_of
 from tests.ledger.checkpoints import checkpoint_document, cosigning
-from tests.ledger.tampering import NOW, TIP, first_bad, honest
+from tests.ledger.tampering import MEMBERS, NOW, TIP, first_bad, honest
 from tests.ledger.tamperings import STORED
 
 
@@ -45,6 +47,15 @@ def test_a_tampered_export_is_bad_at_the_same_height_for_the_same_reason(name: s
     chain = honest()
     data = written(tamper(chain), chain.chain_id)
     assert first_bad(export.records(io.BytesIO(data)))[:2] == (height, code)
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_rules_broken_with_every_signature_are_found_in_an_export(name: str) -> None:
+    make, code, field = SIGNED[name]
+    chain = honest()
+    chain.append(make(chain), [COORDINATOR, *MEMBERS])
+    data = written(chain.records, chain.chain_id)
+    assert first_bad(export.records(io.BytesIO(data))) == (TIP + 1, code, field)
 
 
 @pytest.mark.parametrize(
