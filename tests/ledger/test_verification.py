@@ -218,12 +218,17 @@ def test_command_refuses_what_it_cannot_read(sealed: Consortium, arguments: list
 
 
 def test_command_shows_its_progress_on_a_terminal(
-    sealed: Consortium, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sealed: Consortium, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     call_command("verify_chain")
     assert "verifying" not in capsys.readouterr().err
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     call_command("verify_chain")
+    assert "7/7" in capsys.readouterr().err
+    export = tmp_path / "chain.jsonl"
+    call_command("export_chain", str(export))
+    capsys.readouterr()
+    call_command("verify_chain", export=export)
     assert "7/7" in capsys.readouterr().err
 
 

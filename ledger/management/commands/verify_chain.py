@@ -65,7 +65,7 @@ class Command(BaseCommand):
             held = held_checkpoints(options)
             report = _verify(options, held) if options["export"] is None else _verify_export(options, held)
             if options["recompute"] and report.chain_valid:
-                with _progress("recomputing", enabled=not options["json"]) as advance:
+                with _progress("recomputing", report.blocks_verified, enabled=not options["json"]) as advance:
                     recomputation = recompute_releases(last=report.blocks_verified - 1, progress=advance)
         except OSError as error:
             raise CommandError(f"the file cannot be read: {error}", returncode=2) from error
@@ -124,7 +124,7 @@ class Command(BaseCommand):
 
 
 def _verify(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -> Report:
-    with _progress("verifying", enabled=not options["json"]) as advance:
+    with _progress("verifying", newest_height() + 1, enabled=not options["json"]) as advance:
         clock = SystemClock()
         head, began_at = passes.Head.read(), clock.now()
         outcome = run_pass(
@@ -152,24 +152,28 @@ def _verify(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -> Repor
 
 def _verify_export(options: Mapping[str, Any], held: Sequence[HeldCheckpoint]) -> Report:
     with options["export"].open("rb") as file:
-        return verify_chain(
-            export.records(file),
-            genesis=options["genesis"],
-            tree=TreeWatch([*held, *export.own_checkpoint(file)]),
-            signatures_from=options["signatures_from"],
-            now=SystemClock().now(),
-        ).report
+        own = export.own_checkpoint(file)
+        total = own[0].checkpoint.size if own else None  # of an export without a checkpoint nobody knows before its end
+        with _progress("verifying", total, enabled=not options["json"]) as advance:
+            return verify_chain(
+                export.records(file),
+                genesis=options["genesis"],
+                tree=TreeWatch([*held, *own]),
+                signatures_from=options["signatures_from"],
+                now=SystemClock().now(),
+                progress=advance,
+            ).report
 
 
 @contextlib.contextmanager
-def _progress(what: str, *, enabled: bool) -> Iterator[Callable[[int], None] | None]:
+def _progress(what: str, total: int | None, *, enabled: bool) -> Iterator[Callable[[int], None] | None]:
     console = Console(stderr=True)
     if not enabled or not console.is_terminal:
         yield None
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("blocks", total=newest_height() + 1)
+        task = bar.add_task("blocks", total=total)
         yield lambda height: bar.update(task, completed=height + 1)
 
 
