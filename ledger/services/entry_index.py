@@ -10,7 +10,7 @@ from ledger.chain.entries import index_entry
 from ledger.chain.failures import FirstBad
 from ledger.chain.record import ChainRecord
 from ledger.models import GovernanceEntry
-from ledger.selectors import RECORDS_PER_QUERY
+from ledger.selectors.blocks import RECORDS_PER_QUERY
 
 _COLUMNS = ("height", "action", "org_id", "key_id", "model_name", "model_version")
 

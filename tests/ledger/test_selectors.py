@@ -15,6 +15,7 @@ from ledger.chain.block import parse_header
 from ledger.chain.verify import verify_chain
 from ledger.errors import BlockMissing, ModelUnknown
 from ledger.models import Block
+from ledger.selectors import blocks
 from tests.ledger.chains import hash_of
 from tests.ledger.members import Consortium
 
@@ -81,7 +82,7 @@ def test_ten_thousand_ancestors_by_one_query(consortium: Consortium) -> None:
 
 
 def test_records_stream_in_batches(releases: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selectors, "RECORDS_PER_QUERY", 2)
+    monkeypatch.setattr(blocks, "RECORDS_PER_QUERY", 2)
     records = list(selectors.chain_records())
     assert [parse_header(record.header).height for record in records] == list(range(6))
     assert [len(record.approvals) for record in records] == [1, 1, 1, 3, 3, 3]
