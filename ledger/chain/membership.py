@@ -35,8 +35,8 @@ _Keys = Mapping[str, PublicKey]
 class KeySet:
     """The keys in force after a block: the coordinator's, and every member's by organisation and key id.
 
-    A retired key never comes back, under no name. `bootstrap_over`: whether the chain ever had `policy.minimum`
-    members at once.
+    A retired key never comes back, under no name. `bootstrap_over`: whether the chain ever had as many
+    members at once as the policy in force then asked for.
     """
 
     coordinator: PublicKey
@@ -211,7 +211,8 @@ def _set_policy(keys: KeySet, action: SetPolicy, where: str, *, rule: Rule) -> K
         expected=f"at most the {len(keys.members)} members there are",
         actual=policy.minimum,
     )
-    return replace(keys, policy=policy)
+    # There are members enough for it, so from here on they are asked; under genesis' minimum they might never be.
+    return replace(keys, policy=policy, bootstrap_over=True)
 
 
 def key_entry(key: PublicKey) -> KeyEntry:

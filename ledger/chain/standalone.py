@@ -285,7 +285,7 @@ class Chain:
             need(rule == "quorum" or gives, "the coordinator alone takes the members' say")
             need(policy["numerator"] < policy["denominator"], "the quorum is no fraction below one")
             need(policy["minimum"] <= len(self.members), "the policy asks for more members than there are")
-            self.policy = policy
+            self.policy, self.bootstrapped = policy, True
         else:
             model, version = action["model_name"], action["model_version"]
             standing = self.standing.get(model, {})

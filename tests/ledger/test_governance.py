@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from flxdr.core import dsse
+from flxdr.core.clock import ManualClock
 from flxdr.core.errors import FlxdrError, Malformed
 from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.platform.models import AuditEvent
@@ -15,9 +17,10 @@ from ledger.chain.failures import BlockInvalid
 from ledger.errors import EntryForbidden, KeyNotAdmitted, ModelUnknown, NotAVoter, ProposalConflict
 from ledger.models import GovernanceEntry, Proposal, SignerKey
 from ledger.services import governance
+from ledger.services.genesis import ensure_genesis
 from ledger.services.verification import verify_ledger
 from tests.ledger.chains import key_of
-from tests.ledger.members import Consortium, rotation_for
+from tests.ledger.members import Consortium, rotation_for, statement_for
 
 THREE = ["org-a", "org-b", "org-c"]
 NEW = key_of("org-a new")
@@ -235,3 +238,20 @@ def test_signatures_do_not_tell_entries_apart(three: Consortium) -> None:
     proofs = [dsse.sign(new, dsse.ROTATION_TYPE, statement) for _ in range(2)]
     assert proofs[0] != proofs[1]
     assert len({three.propose_rotation("org-a", new, proof=proof).content_hash for proof in proofs}) == 1
+
+
+def test_a_policy_that_fewer_members_can_meet_ends_the_bootstrap(
+    empty_ledger: None, clock: ManualClock, env: Callable[..., Any]
+) -> None:
+    """What the services think of the bootstrap is what every verifier derives."""
+    env(blockchain_quorum_min=3, blockchain_verification_method="operator")
+    ensure_genesis(clock=clock)
+    consortium = Consortium(clock)
+    consortium.admit("org-a", "org-b")
+    consortium.seal(consortium.propose_policy(minimum=2))
+    further, old = key_of("org-a, further"), consortium.key("org-a")
+    signature = dsse.sign(old, dsse.REGISTRATION_TYPE, statement_for("org-a", further))
+    admission = consortium.propose_admission("org-a", key=further, endorsement=(old.public.key_id, signature))
+    assert consortium.seal(admission).rule == "quorum"
+    assert consortium.release(1, ["org-a", "org-b"]).rule == "quorum"
+    assert holds(consortium)

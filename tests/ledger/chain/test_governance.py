@@ -148,6 +148,15 @@ def test_members_may_take_the_say_from_an_operator_and_not_he_from_them() -> Non
     assert chain.release_header(provenance(1, orgs=("org-a", "org-b"))).governance.rule == "quorum"
 
 
+def test_members_who_got_their_say_have_it_at_once_however_many_genesis_asked_for() -> None:
+    chain = ChainBuilder(policy=PolicyEntry(method="operator", numerator=2, denominator=3, minimum=3))
+    chain.admit("org-a", "org-b")
+    chain.govern(SetPolicy(POLICY))
+    assert chain.release_header(provenance(1, orgs=("org-a", "org-b"))).governance.rule == "quorum"
+    chain.govern(chain.rotation("org-a", key_of("org-a, next")))
+    assert state_of(chain).keys.bootstrap_over
+
+
 def test_a_withdrawal_takes_the_later_releases_along() -> None:
     chain = honest()
     chain.govern(chain.withdrawal(3))

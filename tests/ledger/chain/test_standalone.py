@@ -48,6 +48,12 @@ def test_the_operators_method_and_further_keys_are_valid_too() -> None:
     operated.append(operated.release_header(provenance(1)))
     assert judged(operated.records, operated.chain_id) == (2, None)
 
+    handed_over = ChainBuilder(policy=PolicyEntry(method="operator", numerator=2, denominator=3, minimum=3))
+    handed_over.admit("org-a", "org-b")
+    handed_over.govern(SetPolicy(PolicyEntry(method="multisig", numerator=2, denominator=3, minimum=2)))
+    handed_over.release(1, orgs=("org-a", "org-b"))
+    assert judged(handed_over.records, handed_over.chain_id) == (4, None)
+
     chain = honest()
     action = chain.admission("org-a", key_of("second key of org-a"), endorser=key_of("org-a"))
     chain.append(chain.governance_header(action))
