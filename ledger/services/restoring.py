@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from flxdr.core.clock import Clock
 from flxdr.core.errors import Malformed
@@ -110,7 +110,7 @@ def _survey(path: Path, *, held: int, genesis: str | None, checkpoints: Sequence
     def verified(signatures_from: int) -> Report:
         with path.open("rb") as file:
             own = _own_checkpoint(file)
-            records = _continuing(export.records(file), held)
+            records = _continuing(_storable(export.records(file)), held)
             return verify_chain(
                 records,
                 genesis=genesis,
@@ -139,6 +139,20 @@ def _own_checkpoint(file: BinaryIO) -> list[HeldCheckpoint]:
         raise ExportInvalid(
             f"the export's own checkpoint cannot be read: {error.detail}", expected=error.expected
         ) from error
+
+
+def _storable(records: Iterator[ChainRecord]) -> Iterator[ChainRecord]:
+    """The records; once one was verified: a database keeps one approval of an organisation and a block, no second."""
+    for height, record in enumerate(records):
+        yield record
+        signers = {(approval.org_id, approval.key_id) for approval in record.approvals}
+        if len({org_id for org_id, _ in signers}) < len(signers):
+            raise RestoreConflict(
+                f"an organisation approved block {height} of the export with several keys",
+                expected="one approval of an organisation and a block, as a coordinator takes them",
+                action="`verify_chain --export FILE` verifies the file as it is.",
+                height=height,
+            )
 
 
 def _continuing(records: Iterator[ChainRecord], held: int) -> Iterator[ChainRecord]:
@@ -172,6 +186,11 @@ def _restore_batch(
             blocks, after = append_blocks(records=batch, state=state)
         except BlockInvalid as error:
             raise _invalid(FirstBad.at(error.fields["height"], error)) from error
+        except IntegrityError as error:
+            raise RestoreConflict(
+                f"the database cannot hold the export's blocks together: {error}",
+                expected="a round id of its own in every release, as coordinators give them",
+            ) from error
         assert after is not None
         record_event(
             kind="chain.restored",

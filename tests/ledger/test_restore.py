@@ -28,7 +28,7 @@ from ledger.services.restoring import Restored, restore_chain
 from ledger.services.verification import verify_ledger
 from ledger.services.verified import verify_stored
 from tests.ledger.chain.test_broken_rules import SIGNED
-from tests.ledger.chains import ChainBuilder, hash_of
+from tests.ledger.chains import ChainBuilder, hash_of, key_of, provenance
 from tests.ledger.checkpoints import checkpoint_document, checkpoint_file
 from tests.ledger.members import Consortium
 from tests.ledger.tampering import MEMBERS, NOW, TIP, honest
@@ -423,3 +423,29 @@ class TestTheCommand:
         with pytest.raises(CommandError, match="cannot be read") as refused:
             call_command("restore_chain", str(tmp_path / "none"))
         assert refused.value.returncode == 2
+
+
+def test_two_approvals_of_one_organization_are_not_dropped_on_the_way(file: Path) -> None:
+    """Verifiers take them and count one; the next block's certificate covers both."""
+    chain = honest()
+    second = key_of("org-a, second")
+    chain.append(chain.governance_header(chain.admission("org-a", second, endorser=chain.keys["org-a"])))
+    record = chain.append(chain.release_header(provenance(5, orgs=MEMBERS)))
+    chain.records[-1] = replace(record, approvals=[*record.approvals, chain.approval(record.header, "org-a", second)])
+    chain.release(6, orgs=MEMBERS)
+    assert chain.verified().report.chain_valid
+    write(file, chain)
+    with pytest.raises(RestoreConflict) as refused:
+        restore(file)
+    assert refused.value.fields["height"] == TIP + 2
+    assert not Block.objects.exists()
+
+
+def test_a_round_id_that_occurs_twice_is_refused(file: Path) -> None:
+    """Verifiers compare the rounds' numbers, which cost no memory."""
+    chain = honest()
+    chain.release(5, orgs=MEMBERS, round_id="round-4-abc")
+    assert chain.verified().report.chain_valid
+    write(file, chain)
+    with pytest.raises(RestoreConflict):
+        restore(file)
