@@ -229,20 +229,19 @@ def test_keys_and_releases_come_and_go(federation: Federation) -> None:
     assert not (federation.folder / "org-a" / "next-key.json").exists()
 
     url = f"{federation.url}/api/fl-blockchain"
-    withdrawal = {"model_name": "edge-normaliser", "model_version": 2, "reason": "trained on a poisoned feed"}
+    withdrawal = {"model_name": "edge-normaliser", "model_version": 1, "reason": "trained on a poisoned feed"}
     assert httpx.post(f"{url}/blockchain/governance/withdraw", json=withdrawal).status_code == 200
     approve_by_hand(federation, *ORGS)
     federation.turn(*ORGS)
     (status,) = federation.cli("org-b", "status")
-    first = status["releases"]["edge-normaliser"]
-    assert (first["version"], first["newest"]) == (1, 2)
-    second = httpx.get(f"{url}/federation/models").json()["models"][0]["model_hash"]
-    withdrawn = httpx.get(f"{url}/federation/model/{second}")
+    assert status["releases"]["edge-normaliser"] == {"version": 0, "model_hash": None, "newest": 2}
+    *_, first, initial = httpx.get(f"{url}/federation/models").json()["models"]
+    withdrawn = httpx.get(f"{url}/federation/model/{first['model_hash']}")
     assert (withdrawn.status_code, withdrawn.headers["Model-Standing"]) == (200, "withdrawn")
     federation.round("edge-normaliser")
     models = httpx.get(f"{url}/federation/models").json()["models"]
     assert [(model["version"], model["status"], model["parent_hash"]) for model in models[:2]] == [
-        (3, "released", first["model_hash"]),
+        (3, "released", initial["model_hash"]),
         (2, "withdrawn", first["model_hash"]),
     ]
 
