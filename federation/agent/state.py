@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from federation.agent import state_tree
+from federation.agent import state_tree, state_upgrade
 from federation.agent.errors import HomeInvalid
 from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, block_of, update_of, vote_of
 from federation.agent.state_tree import WitnessBook
@@ -91,10 +91,7 @@ class State:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
             if version < 2:
-                for statement in state_tree.SCHEMA:
-                    self._db.execute(statement)
-                headers = self._db.execute("SELECT header FROM block ORDER BY height")
-                state_tree.grow(self._db, 0, (header for (header,) in headers))
+                state_upgrade.to_version_2(self._db)
             elif version != SCHEMA_VERSION:
                 raise HomeInvalid(f"{path} is of version {version}", expected=f"version {SCHEMA_VERSION}")
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -391,15 +391,19 @@ def test_an_organisation_that_is_no_member_holds_without_cosigning(make_bench: M
 
 
 @pytest.mark.parametrize("blocks", [0, 3])
-def test_a_state_file_from_before_gets_its_tree(bench: Bench, blocks: int) -> None:
+def test_a_state_file_from_before_gets_its_tree_and_its_lineages(bench: Bench, blocks: int) -> None:
     agent = bench.open()
-    if blocks:
-        chain.follow(agent)
+    now = chain.follow(agent).as_json() if blocks else None
     agent.state.close()
     with sqlite3.connect(bench.home.state_file) as db:
         db.executescript("DROP TABLE node; DROP TABLE checkpoint; PRAGMA user_version = 1")
+        before = {**(now or {}), "v": 1, "releases": {}}
+        before.pop("retired", None)
+        db.execute("UPDATE chain SET state = ?", (json.dumps(before),))
     db.close()
     again = bench.open()
+    upgraded = again.state.chain()
+    assert (upgraded and upgraded.as_json()) == now
     chain.follow(again)
     assert again.state.witness.root(3) == root(bench.coordinator.records)
     assert attend(again)
