@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,8 @@ from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
 from federation.agent.training import normaliser_of
 from federation.round_config import RoundConfig
+from flxdr.core import dsse
+from flxdr.core.dsse import Envelope
 from ledger.chain.block import Header, Provenance, parse_header
 from ledger.chain.statement import Organization, OwnUpdate, OwnValidation, sign_statement, statement_of
 from models_ml.errors import TooFewFlows
@@ -78,16 +81,27 @@ def send(agent: Agent, height: int) -> str | None:
         Refused, Unreachable: for a reason that may pass; it stays to be sent.
     """
     waiting = _unsent_file(agent, height)
-    envelope = orjson.loads((waiting if waiting.exists() else file_of(agent, height)).read_bytes())
+    kept = waiting if waiting.exists() else file_of(agent, height)
+    envelope = _by_present_key(agent, Envelope.from_json(orjson.loads(kept.read_bytes())), kept)
     refused = None
     try:
-        agent.coordinator.post(f"blockchain/blocks/{height}/statements", envelope)
+        agent.coordinator.post(f"blockchain/blocks/{height}/statements", envelope.as_json())
     except Refused as refusal:
         if refusal.http_status in _NOT_NOW:
             raise
         refused = refusal.detail
     waiting.unlink(missing_ok=True)
     return refused
+
+
+def _by_present_key(agent: Agent, envelope: Envelope, kept: Path) -> Envelope:
+    """The same statement signed by the key in use: the one that signed it first may have been rotated since."""
+    if any(key_id == agent.key.public.key_id for key_id, _ in envelope.signatures):
+        return envelope
+    signature = dsse.sign(agent.key, envelope.payload_type, envelope.payload)
+    anew = replace(envelope, signatures=[(agent.key.public.key_id, signature)])
+    files.write_durably(kept, orjson.dumps(anew.as_json()))
+    return anew
 
 
 def file_of(agent: Agent, height: int) -> Path:

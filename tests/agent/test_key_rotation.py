@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from federation.agent import files
-from federation.agent.errors import Refused
+from federation.agent.errors import Refused, Unreachable
 from federation.agent.home import Home
 from federation.agent.state import State
 from flxdr.core import dsse
@@ -155,6 +155,27 @@ def test_an_update_that_waited_is_signed_anew(bench: Bench) -> None:
     kept = bench.open().state.update_for(config.round_id)
     assert kept is not None
     assert (kept.outcome, kept.wire_digest) == ("accepted", submitted.statement["wire_digest"])
+
+
+def test_a_statement_that_waited_is_signed_anew(bench: Bench) -> None:
+    train(bench, NORMALISER)
+    proposal = bench.coordinator.propose_release()
+    bench.run_once()
+    bench.coordinator.seal_proposal(proposal)
+    bench.coordinator.lie["blockchain/blocks/3/statements"] = lambda _, __: httpx.Response(503)
+    with pytest.raises(Unreachable):
+        bench.run_once()
+    made = json.loads((bench.home.statements / "3.json").read_bytes())
+    bench.cli_json("keys", "rotate")
+    new = seal(bench)
+    bench.coordinator.lie.clear()
+    bench.coordinator.attested.clear()
+    bench.run_once()
+    ((_, _, envelope),) = bench.coordinator.attested
+    assert envelope["payload"] == made["payload"]
+    assert [one["keyid"] for one in envelope["signatures"]] == [new.public.key_id]
+    bench.run_once()
+    assert len(bench.coordinator.attested) == 1
 
 
 def test_a_vote_by_the_old_key_is_not_sent_after_the_switch(bench: Bench) -> None:
