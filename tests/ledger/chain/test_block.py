@@ -127,7 +127,7 @@ def test_a_timestamp_names_a_moment(timestamp: str) -> None:
         parse_header(json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
 
 
-@pytest.mark.parametrize("missing", ["prev_cert", "governance", "provenance"])
+@pytest.mark.parametrize("missing", ["v", "prev_cert", "governance", "provenance"])
 def test_no_field_may_be_missing(missing: str) -> None:
     document = json.loads(RELEASE)
     del document[missing]
