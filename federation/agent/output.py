@@ -11,9 +11,11 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from federation.agent.errors import exit_code_of
 from flxdr.core.errors import FlxdrError
+from flxdr.core.terminal import printable
 
 Advance = Callable[[int, int], None]
 
@@ -32,27 +34,27 @@ class Output:
             return
         console = Console(highlight=False, soft_wrap=True)
         for line in lines:
-            console.print(line, markup=False) if isinstance(line, str) else console.print(line)
+            console.print(printable(line), markup=False) if isinstance(line, str) else console.print(line)
 
     def event(self, kind: str, text: str, **fields: Any) -> None:
         """Something that happened in a running agent: a line of JSON on stdout, or a line of text on stderr."""
         if self.machine:
             self._write_json({"event": kind, **fields})
         else:
-            self.log.print(text, markup=False)
+            self.log.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
-        self.log.print(f"Warning: {text}", style="yellow", markup=False)
+        self.log.print(f"Warning: {printable(text)}", style="yellow", markup=False)
 
     def error(self, error: FlxdrError) -> None:
         """The last word of a command that failed."""
         if self.machine:
             self._write_json({"error": describe(error)})
-        self.log.print(f"Error: {error.detail}", style="red", markup=False)
+        self.log.print(f"Error: {printable(error.detail)}", style="red", markup=False)
         if error.expected:
-            self.log.print(f"  Expected: {error.expected}", markup=False)
+            self.log.print(f"  Expected: {printable(str(error.expected))}", markup=False)
         if error.action:
-            self.log.print(f"  What to do: {error.action}", markup=False)
+            self.log.print(f"  What to do: {printable(error.action)}", markup=False)
 
     @contextmanager
     def progress(self, description: str) -> Iterator[Advance]:
@@ -81,5 +83,5 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     for column in columns:
         drawn.add_column(column, overflow="fold")  # hashes are there to be copied
     for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
+        drawn.add_row(*(Text(printable(str(cell))) for cell in row))  # a plain text would be read as markup
     return drawn

@@ -389,7 +389,7 @@ def main() -> int:
         print(f"a file cannot be read: {error}", file=sys.stderr)
         return 2
     if bad is not None:
-        print(f"BAD at height {chain.height + 1}: {bad}")
+        print(f"BAD at height {chain.height + 1}: {ascii(bad)[1:-1]}")  # no escape sequences of the file's author
         return 1
     pin = "" if given.genesis else "; genesis NOT pinned: any other valid chain would do as well"
     print(f"valid: {chain.height + 1} block(s), newest {chain.hash}, chain {chain.chain_id}{pin}")

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError, Malformed
+from flxdr.core.terminal import printable
 from flxdr.platform.identity import coordinator_key
 from ledger.management.arguments import add_checkpoint_arguments, hash_argument, held_checkpoints
 from ledger.services.restoring import Restored, restore_chain
@@ -48,11 +49,11 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"the file cannot be read: {error}", returncode=2) from error
         except Malformed as error:  # of an export this is an ExportInvalid
-            raise CommandError(f"the checkpoint cannot be read: {error}", returncode=2) from error
+            raise CommandError(f"the checkpoint cannot be read: {printable(str(error))}", returncode=2) from error
         except FlxdrError as error:
             if options["json"]:
                 self.stdout.write(json.dumps(error.as_problem()))
-            raise CommandError(str(error), returncode=1) from error
+            raise CommandError(printable(str(error)), returncode=1) from error
         self._tell(restored, pinned=options["genesis"] is not None, as_json=options["json"])
 
     def _tell(self, restored: Restored, *, pinned: bool, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import Malformed
+from flxdr.core.terminal import printable
 from ledger.chain import export
 from ledger.chain.anchoring import HeldCheckpoint, TreeWatch
 from ledger.chain.verify import Report, verify_chain
@@ -70,7 +71,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"the file cannot be read: {error}", returncode=2) from error
         except Malformed as error:
-            raise CommandError(f"the checkpoint cannot be read: {error}", returncode=2) from error
+            raise CommandError(f"the checkpoint cannot be read: {printable(str(error))}", returncode=2) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(
                 f"the ledger cannot be read: {error}. Run `manage.py migrate` if this database is new.", returncode=2
@@ -96,7 +97,8 @@ class Command(BaseCommand):
         else:
             bad = report.first_bad
             self.stdout.write(self.style.ERROR(f"chain INVALID at height {bad.height}: {bad.code}"))
-            self.stdout.write(f"  field     {bad.field}\n  expected  {bad.expected}\n  actual    {bad.actual}")
+            for name, text in (("field", bad.field), ("expected", bad.expected), ("actual", bad.actual)):
+                self.stdout.write(f"  {name:<9} {printable(text)}")
             assert report.suspect_range is not None
             first, last = report.suspect_range
             self.stdout.write(

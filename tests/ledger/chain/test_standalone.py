@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -223,3 +224,17 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert bad.returncode == 1
     assert f"BAD at height {TIP}" in bad.stdout
     assert run(str(tmp_path / "none")).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["\r\x1b[2Kvalid: 5 block(s)\x1b[8m", "\ud800"])
+def test_the_file_puts_no_words_of_its_own_on_the_terminal(name: str, tmp_path: Path) -> None:
+    chain = federation("org-a", "org-b", releases=1)
+    path = tmp_path / "chain.jsonl"
+    *lines, last = export.lines(chain.chain_id, chain.records)
+    document = json.loads(last)
+    document["approvals"][0]["org_id"] = name
+    path.write_bytes(b"".join(lines) + json.dumps(document).encode() + b"\n")
+    ran = subprocess.run([sys.executable, PROGRAM, path], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.startswith("BAD at height 3: ")
+    assert ran.stdout.rstrip("\n").isprintable()
