@@ -12,6 +12,7 @@ from federation.agent.session import Agent
 from flxdr.core.dsse import decode_base64
 from flxdr.core.errors import FlxdrError
 from ledger.chain.block import Header, block_hash, parse_header
+from ledger.chain.entries import Action, Revoke, Rotate, SetPolicy, WithdrawRelease, subject_of
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,32 @@ def read_proposal(document: Mapping[str, Any]) -> Proposal:
             expected=f"the hash of its header, {proposal.block_hash}",
         )
     return proposal
+
+
+def about(document: Mapping[str, Any]) -> str:
+    """What a listed proposal is about: in the words of its header, where it has one, never in the coordinator's.
+
+    Raises:
+        CheckFailed: it cannot be read, or its hash is not that of its header.
+    """
+    if document.get("header") is None:
+        return f"waits (the coordinator says: {document.get('round_id') or document.get('subject')})"
+    header = read_proposal(document).parsed()
+    if header.provenance is not None:
+        return f"{header.provenance.model_name} v{header.provenance.model_version}, {header.provenance.round_id}"
+    return ", ".join(_entry(action) for action in header.governance.actions)
+
+
+def _entry(action: Action) -> str:
+    match action:
+        case SetPolicy(policy=policy):
+            least = f"more than {policy.numerator}/{policy.denominator}, at least {policy.minimum}"
+            return f"{subject_of(action)} {policy.method}: {least}"
+        case Rotate():
+            return f"{subject_of(action)} by {action.key.key_id}"
+        case Revoke() | WithdrawRelease():
+            return f"{subject_of(action)}: {action.reason}"
+    return subject_of(action)
 
 
 def list_proposals(agent: Agent, *, only_open: bool) -> Sequence[Mapping[str, Any]]:

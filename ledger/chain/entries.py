@@ -171,3 +171,19 @@ def index_entry(action: Action) -> dict[str, str | int | None]:
         case WithdrawRelease():
             columns |= {"model_name": action.model_name, "model_version": action.model_version}
     return columns
+
+
+def subject_of(action: Action) -> str:
+    """What an entry does to whom or what, in one line; one proposal about it waits at a time."""
+    match action:
+        case Admit():
+            about = f"{action.org_id} {action.key.key_id}"
+        case Rotate():
+            about = f"{action.statement.org_id} {action.statement.retires}"
+        case Revoke():
+            about = f"{action.org_id} {action.key_id}"
+        case WithdrawRelease():
+            about = f"{action.model_name} v{action.model_version}"
+        case _:
+            about = ""
+    return f"{index_entry(action)['action']} {about}".rstrip()

@@ -32,6 +32,7 @@ from ledger.chain.entries import (
     index_entry,
     parse_rotation,
     parse_statement,
+    subject_of,
 )
 from ledger.chain.fields import convert
 from ledger.chain.membership import key_entry
@@ -241,22 +242,6 @@ def propose_entry(*, action: Action, actor: str, clock: Clock) -> Proposal:
     open_next(clock=clock)
     proposal.refresh_from_db()
     return proposal
-
-
-def subject_of(action: Action) -> str:
-    """What an entry does to whom or what, in one line; one proposal about it waits at a time."""
-    match action:
-        case Admit():
-            about = f"{action.org_id} {action.key.key_id}"
-        case Rotate():
-            about = f"{action.statement.org_id} {action.statement.retires}"
-        case Revoke():
-            about = f"{action.org_id} {action.key_id}"
-        case WithdrawRelease():
-            about = f"{action.model_name} v{action.model_version}"
-        case _:
-            about = ""
-    return f"{index_entry(action)['action']} {about}".rstrip()
 
 
 def _same_or_conflict(action: Action, subject: str, content_hash: str) -> Proposal | None:

@@ -15,6 +15,7 @@ from federation.agent.proposals import Proposal, read_proposal, reason_text
 from flxdr.core import dsse
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.approvals import rejection_statement
+from ledger.chain.entries import subject_of
 from tests.agent.conftest import PEER, Bench, MakeBench
 
 
@@ -235,3 +236,28 @@ def test_an_unknown_proposal_is_refused(bench: Bench) -> None:
     result = bench.cli("approve", "7")
     assert result.exit_code == 4
     assert json.loads(bench.cli("approve", "7", "--json").stdout)["error"]["code"] == "refused"
+
+
+def test_the_list_says_what_the_header_says_whatever_the_coordinator_calls_it(bench: Bench) -> None:
+    proposal = propose(bench)
+    bench.coordinator.proposals[0] |= {"subject": "withdraw_release global v3", "round_id": None}
+    (listed,) = bench.cli_json("proposals")["proposals"]
+    (action,) = proposal.parsed().governance.actions
+    assert listed["about"] == subject_of(action)
+    assert "withdraw" not in bench.cli("proposals").stdout
+
+
+def test_a_proposal_that_cannot_be_read_is_listed_all_the_same(bench: Bench) -> None:
+    propose(bench)
+    bench.coordinator.proposals[0]["block_hash"] = "0" * 64
+    (listed,) = bench.cli_json("proposals")["proposals"]
+    assert listed["about"].startswith("cannot be read")
+
+
+def test_words_of_others_steer_no_terminal(bench: Bench) -> None:
+    propose(bench)
+    bench.coordinator.proposals[0]["deadline"] = "\x1b[2Ksoon [/nothing]"
+    result = bench.cli("proposals")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    assert "[/nothing]" in result.stdout

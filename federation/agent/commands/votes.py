@@ -11,7 +11,7 @@ from federation.agent import chain, voting, witness
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened
 from federation.agent.errors import CheckFailed
 from federation.agent.output import table
-from federation.agent.proposals import Proposal, fetch_proposal, list_proposals
+from federation.agent.proposals import Proposal, about, fetch_proposal, list_proposals
 from federation.agent.records import RecordSource
 from federation.agent.review import Review, review
 from federation.agent.session import Agent
@@ -32,14 +32,14 @@ def proposals(
     """List proposed blocks and this agent's votes on them."""
     with opened(context, home, machine) as agent:
         documents = [
-            {**document, "own_vote": _own_vote(agent, document)}
+            {**document, "about": _about(document), "own_vote": _own_vote(agent, document)}
             for document in list_proposals(agent, only_open=not every)
         ]
         rows = [
             (
                 item.get("id"),
                 item.get("type"),
-                item.get("round_id") or item.get("subject") or "-",
+                item["about"],
                 item.get("status"),
                 f"{_organisations(item)} of {item.get('threshold')}",
                 item.get("deadline") or "-",
@@ -135,6 +135,13 @@ def _sentence(vote: Vote, status: str) -> str:
 def _organisations(document: Mapping[str, Any]) -> int:
     """How many organisations approved; the coordinator signs too and never counts."""
     return len(set(document.get("approvals") or ()) - {COORDINATOR})
+
+
+def _about(document: Mapping[str, Any]) -> str:
+    try:
+        return about(document)
+    except CheckFailed as error:
+        return f"cannot be read: {error.detail}"
 
 
 def _own_vote(agent: Agent, document: Mapping[str, Any]) -> str | None:
