@@ -8,8 +8,11 @@ import sqlite3
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from federation.agent import voting
+from federation.agent.commands import votes as commands
+from federation.agent.commands.app import app
 from federation.agent.errors import Unreachable
 from federation.agent.proposals import Proposal, read_proposal, reason_text
 from flxdr.core import dsse
@@ -154,6 +157,30 @@ def test_a_person_can_replace_a_vote(bench: Bench) -> None:
     propose(bench, "org-d")
     assert bench.cli_json("approve", "2", "--replace-vote")["decision"] == "approve"
     assert approved(bench) == [1, 2]
+
+
+@pytest.mark.parametrize(("answer", "votes"), [("n", []), ("", []), ("y", [1])])
+def test_on_a_terminal_a_person_sees_what_the_bytes_say_before_it_is_signed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: str, votes: list[int]
+) -> None:
+    monkeypatch.setattr(commands, "is_terminal", lambda: True)
+    proposal = propose(bench)
+    arguments = ["approve", "1", "--home", str(bench.home.folder)]
+    result = CliRunner().invoke(app, arguments, obj=bench.surroundings, input=f"{answer}\n")
+    assert result.exit_code == (0 if votes else 1)
+    asked = result.stderr
+    assert asked.index("4. The key proves possession: org-c") < asked.index(f"Sign block {proposal.block_hash}?")
+    assert approved(bench) == votes
+    assert bool(bench.open().state.vote_on(proposal.block_hash)) == bool(votes)
+
+
+def test_another_block_under_the_number_that_was_meant_is_not_signed(bench: Bench) -> None:
+    meant, other = propose(bench), propose(bench, "org-d")
+    refused = bench.cli("approve", "2", "--block", meant.block_hash)
+    assert refused.exit_code == 1
+    assert other.block_hash in refused.stderr
+    assert approved(bench) == []
+    assert bench.cli("approve", "1", "--block", meant.block_hash).exit_code == 0
 
 
 def test_a_replayed_proposal_gets_the_very_same_signature(bench: Bench) -> None:

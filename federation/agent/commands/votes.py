@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -63,23 +64,46 @@ def approve(
             "members, that it was not sealed anywhere.",
         ),
     ] = False,
+    block: Annotated[str | None, typer.Option("--block", help="Hash of the block that is meant.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask on a terminal.")] = False,
     home: Home = DEFAULT_HOME,
     machine: Json = False,
 ) -> None:
-    """Check a proposed block and approve it. What does not pass the checks is not signed."""
+    """Check a proposed block and approve it. What does not pass the checks is not signed.
+
+    On a terminal the command shows what the block's bytes say, and asks. A program names the block that it means with
+    --block, so that no other one can take its place under the same number.
+    """
     with opened(context, home, machine) as agent:
         state = chain.follow(agent)
         witness.attend(agent, state)
         proposal = fetch_proposal(agent, proposal_id)
+        if block not in (None, proposal.block_hash):
+            raise CheckFailed(f"proposal {proposal_id} is block {proposal.block_hash}", expected=block)
         found = Review("approve", "it stands in the vote book", [])
         if agent.state.vote_on(proposal.block_hash) is None:
             found = _checked(agent, proposal, state)
+            if not yes and not machine and is_terminal():
+                _ask(agent, proposal, found)
+                found = Review(found.outcome, found.reason, [])
             if replace_vote:
                 voting.replace_vote(agent, proposal, state)
             bound = voting.free_height(agent, proposal, state)
             if bound is not None:
                 raise voting.VoteConflict(bound)
         _vote(agent, proposal, "approve", found)
+
+
+def is_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(agent: Agent, proposal: Proposal, found: Review) -> None:
+    for step in found.steps:
+        agent.output.event("step", step)
+    if not typer.confirm(f"Sign block {proposal.block_hash}?", err=True):
+        raise typer.Exit(1)
 
 
 def reject(
