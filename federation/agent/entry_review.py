@@ -64,7 +64,9 @@ def check_entry(agent: Agent, action: Action, steps: list[str]) -> tuple[bool, s
     match action:
         case Admit():
             steps.append(f"4. The key proves possession: {action.org_id} ({action.key.key_id[:16]}).")
-            return _by_admissions(agent, action.key, action.org_id) if action.org_id != agent.org_id else manual
+            return (
+                _by_admissions(agent, action.key, action.org_id) if action.org_id != agent.org_id else _further(action)
+            )
         case Rotate():
             holder = action.statement.org_id
             steps.append(f"4. {holder} replaces its key by {action.key.key_id[:16]}, and both keys signed that.")
@@ -91,6 +93,18 @@ def check_entry(agent: Agent, action: Action, steps: list[str]) -> tuple[bool, s
 
 def _asked(key_id: str) -> str:
     return f"asked to revoke {key_id}"
+
+
+def is_further_own_key(agent: Agent, action: Action) -> bool:
+    """Whether an entry gives this organisation one more key: with its old one, somebody else could ask for that."""
+    return isinstance(action, Admit) and action.org_id == agent.org_id
+
+
+def _further(action: Admit) -> tuple[bool, str]:
+    return False, (
+        f"it gives this organisation the further key {action.key.key_id}, which this home did not make; if nobody here "
+        "did, whoever proposed it has this organisation's key: reject it, tell the other members, have the key revoked"
+    )
 
 
 def _by_admissions(agent: Agent, key: KeyEntry, holder: str) -> tuple[bool, str]:

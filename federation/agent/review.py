@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from federation.agent.entry_review import OwnKeyInDanger, check_entry, check_own_keys
+from federation.agent.entry_review import OwnKeyInDanger, check_entry, check_own_keys, is_further_own_key
 from federation.agent.errors import CheckFailed
 from federation.agent.proposals import Proposal
 from federation.agent.records import RecordSource
@@ -62,13 +62,15 @@ def review(agent: Agent, proposal: Proposal, chain: ChainState, records: RecordS
         if not _is_voter(agent, rule, chain):
             return Review("skip", "this organisation has no vote on it", steps)
         steps.append(f"3. This organisation votes: {rule.threshold} of {len(rule.voters)} must approve.")
+        alarm = False
         if action is not None:
             holds, otherwise = check_entry(agent, action, steps)
+            alarm = is_further_own_key(agent, action)
         else:
             complete = check_release(agent, header, records, steps)
             holds = complete and agent.config.policy.releases == "auto"
             otherwise = "releases = manual" if complete else steps[-1]
-        return Review("approve", "every check holds", steps) if holds else Review("ask", otherwise, steps)
+        return Review("approve", "every check holds", steps) if holds else Review("ask", otherwise, steps, alarm)
     except OwnKeyInDanger as danger:
         has_vote = _is_voter(agent, rule, chain)
         return Review("reject" if has_vote else "skip", danger.detail, steps, alarm=True)

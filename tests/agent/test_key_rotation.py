@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from federation.agent import files
@@ -16,7 +17,7 @@ from federation.agent.state import State
 from flxdr.core import dsse
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger.chain.block import parse_header
-from ledger.chain.entries import Endorsement, Revoke, Rotate, RotationStatement, SetPolicy, encode_statement
+from ledger.chain.entries import Admit, Endorsement, Revoke, Rotate, RotationStatement, SetPolicy, encode_statement
 from ledger.chain.membership import key_entry
 from tests.agent.conftest import ORG, PEER, Bench, MakeBench
 from tests.agent.test_reviews import NORMALISER, decisions, train
@@ -215,6 +216,20 @@ def test_a_rotation_that_this_home_did_not_ask_for_is_rejected_loudly(bench: Ben
     ((_, verb, body),) = bench.coordinator.votes
     assert verb == "reject"
     assert "which this home did not make" in body["reason"]
+
+
+def test_a_further_key_of_ones_own_is_announced_and_left_to_a_person(make_bench: MakeBench) -> None:
+    """It would outlive the rotation of the stolen key that asked for it."""
+    bench, thief = make_bench(admissions="auto"), PrivateKey.generate(Algorithm.ED25519)
+    (admission,) = bench.coordinator.admission(ORG, thief).actions
+    assert isinstance(admission, Admit)
+    signed = dsse.sign(bench.key, dsse.REGISTRATION_TYPE, encode_statement(admission.statement))
+    endorsement = Endorsement(key_id=bench.key.public.key_id, signature=dsse.encode_base64(signed))
+    bench.coordinator.propose_entry(msgspec.structs.replace(admission, endorsement=endorsement))
+    told = [json.loads(line) for line in bench.cli("run", "--once", "--json").stdout.splitlines()]
+    assert [event["event"] for event in told[-2:]] == ["alarm", "ask"]
+    assert thief.public.key_id in told[-2]["reason"]
+    assert decisions(bench) == []
 
 
 @pytest.mark.parametrize(
