@@ -6,8 +6,9 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
+from django.conf import settings
 
-from federation.services import aggregation, campaigns
+from federation.services import aggregation, campaigns, retention
 from federation.services import reconcile as reconciliation
 from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD
 from flxdr.core.clock import SystemClock
@@ -33,6 +34,11 @@ def advance_campaign(campaign_id: int) -> None:
 @shared_task(name=RECONCILE)
 def reconcile() -> None:
     reconciliation.reconcile(clock=SystemClock())
+
+
+@shared_task(name="federation.tasks.discard_updates")
+def discard_updates() -> None:
+    retention.discard_updates(days=settings.FLXDR.update_retention_days, clock=SystemClock())
 
 
 @worker_ready.connect

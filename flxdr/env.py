@@ -236,6 +236,13 @@ class Env:
         "share of a round's organisations that may miss it",
         group=FEDERATION,
     )
+    update_retention_days: int = variable(
+        "FL_UPDATE_RETENTION_DAYS",
+        integer(0, 36500),
+        "0",
+        "days for which an ended round's updates are kept, so that its release can be recomputed. 0: for ever",
+        group=FEDERATION,
+    )
     max_submission_bytes: int = variable(
         "FL_MAX_SUBMISSION_BYTES",
         integer(1024, 16 * 2**30),

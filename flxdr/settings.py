@@ -130,6 +130,11 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "federation.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "drain-outbox": {"task": "flxdr.platform.tasks.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},
     "verify-chain": {"task": "ledger.tasks.verify_whole", "schedule": 30.0, "options": {"expires": 30}},
+    "discard-updates": {
+        "task": "federation.tasks.discard_updates",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
     "purge-tokens": {"task": "flxdr.platform.tasks.purge_tokens", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

@@ -37,6 +37,9 @@ class TrainingRound(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True, blank=True, help_text="end of the collection")
     finished_at = models.DateTimeField(null=True, blank=True)
+    updates_discarded_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the files of its submissions were discarded"
+    )
     failure_code = models.CharField(max_length=64, blank=True)
     failure_reason = models.TextField(blank=True)
     convergence_metric = models.FloatField(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -96,6 +98,26 @@ class BlobStore:
         if found != digest:
             raise _damaged(digest)
         return path
+
+    def discard(self, digest: str, *, older_than: datetime) -> bool:
+        """Remove a stored file, unless it was stored (again) after that moment; whether it is gone.
+
+        Whoever stores the same content meanwhile does not lose it: what is taken away is looked at once more.
+        """
+        path, limit = self.path(digest), older_than.timestamp()
+        taken = ensure_private_folder(self.root / "incoming") / f"discarded-{secrets.token_hex(8)}"
+        try:
+            if path.stat().st_mtime > limit:
+                return False
+            path.rename(taken)
+        except FileNotFoundError:
+            return True
+        if taken.stat().st_mtime > limit:
+            taken.replace(path)
+            return False
+        taken.unlink()
+        sync_folder(path.parent)
+        return True
 
     def exists(self, digest: str) -> bool:
         return self.path(digest).is_file()

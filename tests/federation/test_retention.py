@@ -1,0 +1,88 @@
+"""Updates are discarded when they are old enough, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from federation.models import ModelVersion, Submission, TrainingRound
+from federation.services import rounds
+from federation.services.retention import discard_updates
+from federation.tasks import discard_updates as task
+from flxdr.core.clock import ManualClock
+from flxdr.platform.models import AuditEvent
+from flxdr.platform.storage.blobs import blobs
+from tests.federation.closed_rounds import MODEL
+from tests.federation.test_recomputation import recomputed, released
+from tests.support.federation import SimulatedFederation
+
+pytestmark = pytest.mark.django_db
+
+
+def files(training_round: TrainingRound) -> list[bool]:
+    return [blobs().exists(submission.update_digest) for submission in training_round.submissions.all()]
+
+
+def test_old_updates_go_and_their_release_says_so(federation: SimulatedFederation, clock: ManualClock) -> None:
+    first = released(federation, clock)
+    clock.advance(timedelta(days=10))
+    second = released(federation, clock)
+    clock.advance(timedelta(days=25))
+    assert discard_updates(days=40, clock=clock) == []
+    assert discard_updates(days=30, clock=clock) == [first.round_id]
+    assert discard_updates(days=30, clock=clock) == []
+    assert (any(files(first)), all(files(second))) == (False, True)
+    report = recomputed()
+    assert (report.holds, report.matched, len(report.not_recomputable)) == (True, 1, 1)
+    assert Submission.objects.filter(training_round=first).count() == 5
+    assert blobs().exists(ModelVersion.objects.get(training_round=first).blob_digest)
+    event = AuditEvent.objects.filter(kind="round.updates_discarded").get()
+    assert (event.subject, event.data["files"]) == (first.round_id, 5)
+
+
+def test_by_default_they_stay_for_ever(federation: SimulatedFederation, clock: ManualClock, env: Any) -> None:
+    only = released(federation, clock)
+    clock.advance(timedelta(days=10_000))
+    assert discard_updates(days=0, clock=clock) == []
+    task()
+    assert all(files(only))
+    env(update_retention_days=1)
+    for submission in only.submissions.all():
+        os.utime(blobs().path(submission.update_digest), (0, 0))
+    TrainingRound.objects.update(finished_at="2000-01-01T00:00:00Z")
+    task()
+    assert not any(files(only))
+
+
+def test_what_something_else_holds_stays(federation: SimulatedFederation, clock: ManualClock) -> None:
+    first = released(federation, clock)
+    clock.advance(timedelta(days=40))
+    second = released(federation, clock)
+    kept, model = list(first.submissions.all())[:2]
+    Submission.objects.filter(pk=second.submissions.all()[0].pk).update(wire_digest=kept.wire_digest)
+    ModelVersion.objects.filter(training_round=second).update(optimizer_state_digest=model.update_digest)
+    discard_updates(days=30, clock=clock)
+    assert files(first) == [True, True, False, False, False]
+
+
+def test_what_is_stored_again_meanwhile_stays(federation: SimulatedFederation, clock: ManualClock) -> None:
+    only = released(federation, clock)
+    clock.advance(timedelta(days=40))
+    now = clock.now().timestamp()
+    again = only.submissions.all()[0]
+    os.utime(blobs().path(again.update_digest), (now, now))
+    assert discard_updates(days=30, clock=clock) == []
+    assert files(only) == [True, False, False, False, False]
+    clock.advance(timedelta(days=31))
+    assert discard_updates(days=30, clock=clock) == [only.round_id]
+    assert not any(files(only))
+
+
+def test_an_open_round_loses_nothing(federation: SimulatedFederation, clock: ManualClock) -> None:
+    federation.enrol(*"abcde")
+    rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
+    TrainingRound.objects.update(finished_at=clock.now() - timedelta(days=100))
+    assert discard_updates(days=1, clock=clock) == []
