@@ -11,8 +11,9 @@ from flxdr.core import canonical
 from flxdr.core.dsse import decode_base64, encode_base64
 from flxdr.core.errors import Malformed
 
+_FIELDS = ("org_id", "key_id", "signature")
 # What `order=True` compares, without a call of Python per comparison.
-_ORDER = attrgetter("org_id", "key_id", "signature")
+_ORDER = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, order=True)
@@ -34,9 +35,10 @@ class SignedApproval:
             Malformed: a member is missing or no base64.
         """
         try:
-            return cls(
-                str(document["org_id"]), str(document["key_id"]), decode_base64(document["signature"], "signature")
-            )
+            org_id, key_id, signature = (document[name] for name in _FIELDS)
+            if len(document) != len(_FIELDS) or not isinstance(org_id, str) or not isinstance(key_id, str):
+                raise TypeError("other members, or other types")
+            return cls(org_id, key_id, decode_base64(signature, "signature"))
         except (KeyError, TypeError) as error:
             raise Malformed(
                 f"the document is no approval: {error!r}", expected="{org_id, key_id, signature}"

@@ -178,9 +178,8 @@ class Chain:
         self.standing: dict[str, dict[int, str]] = {}  # model -> version -> hash of what nobody withdrew
         self.peaks: list[bytes] = []  # complete subtrees of the Merkle tree over the headers, the largest first
 
-    def extend(self, block: Any) -> None:
+    def extend(self, block: Mapping[str, Any]) -> None:
         """Judge the next block, and remember it if it extends the chain."""
-        block = block if isinstance(block, dict) else {}
         need(fits(block.get("header"), str) and fits(block.get("approvals"), [APPROVAL]), "the line is no block")
         data, approvals = unbase64(block["header"]), block["approvals"]
         header = parse(data)
@@ -356,15 +355,16 @@ def verify(
     lines: Iterable[bytes], genesis: str | None = None, now: datetime | None = None, checkpoint: str | None = None
 ) -> tuple[Chain, str | None]:
     """Judge an export line by line: the chain up to its last good block, and what is wrong with the next one."""
-    chain = Chain(genesis, now or datetime.now(UTC), checkpoint)
+    chain, ended = Chain(genesis, now or datetime.now(UTC), checkpoint), False
     try:
         for number, line in enumerate(lines):
-            need(line.endswith(b"\n"), "the line is cut off")
-            document = json.loads(line)
+            need(line.endswith(b"\n") and not ended, "the line is cut off, or behind the export's own checkpoint")
+            document = json.loads(line.decode("utf-8"), parse_constant=int)  # no NaN
+            document = document if isinstance(document, dict) else {}
+            ended = number > 0 and "checkpoint" in document
             if number == 0:
-                start = isinstance(document, dict) and (document.get("format"), document.get("v"))
-                need(start == ("flxdr.chain", 1), "the first line does not name the format flxdr.chain, version 1")
-            elif not (isinstance(document, dict) and "checkpoint" in document):
+                need((document.get("format"), document.get("v")) == ("flxdr.chain", 1), "no file of flxdr.chain, v 1")
+            elif not ended:
                 chain.extend(document)
         need(chain.height >= 0, "no block at all")
         need(chain.checkpoint is None, "the chain does not reach the checkpoint: blocks are missing at its end")

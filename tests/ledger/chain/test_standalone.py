@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ledger.chain import export, merkle, standalone
 from ledger.chain.checkpoint import Checkpoint, origin_of
 from ledger.chain.entries import COORDINATOR, PolicyEntry, SetPolicy
 from ledger.chain.record import ChainRecord
+from ledger.chain.verify import verify_chain
 from tests.ledger.chain.test_broken_rules import SIGNED
 from tests.ledger.chain.test_governance import WRONG
 from tests.ledger.chains import ChainBuilder, federation, hash_of, key_of, provenance
@@ -238,3 +239,23 @@ def test_the_file_puts_no_words_of_its_own_on_the_terminal(name: str, tmp_path: 
     assert (ran.returncode, ran.stderr) == (1, "")
     assert ran.stdout.startswith("BAD at height 3: ")
     assert ran.stdout.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    "respell",
+    [
+        lambda data: data.decode().encode("utf-16-be"),
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b'"height":0', b'"height":NaN'),
+        lambda data: data.replace(b'"org_id":"org-a"', b'"org_id":"org-a","note":1'),
+        lambda data: data.replace(b'{"height":2', b'{"checkpoint":{}}\n{"height":2'),
+    ],
+    ids=["utf-16", "byte order mark", "NaN", "a further member", "a checkpoint before the end"],
+)
+def test_what_is_no_export_is_none_to_both(respell: Callable[[bytes], bytes]) -> None:
+    chain = federation("org-a", "org-b", releases=1)
+    data = b"".join(export.lines(chain.chain_id, chain.records))
+    other = respell(data)
+    assert other != data
+    assert standalone.verify(io.BytesIO(other), None, NOW)[1] is not None
+    assert verify_chain(export.records(io.BytesIO(other)), now=NOW).report.first_bad is not None
