@@ -10,11 +10,11 @@ from flxdr.core import dsse
 from flxdr.core.clock import Clock
 from flxdr.core.keys import PublicKey
 from flxdr.platform.audit import record_event
-from flxdr.platform.identity import coordinator_key
+from flxdr.platform.identity import coordinator_key, coordinator_keys
 from ledger import selectors
 from ledger.chain.approvals import SignedApproval, rejection_statement
 from ledger.chain.block import parse_header
-from ledger.chain.entries import COORDINATOR, Action
+from ledger.chain.entries import COORDINATOR, Action, Rotate
 from ledger.chain.quorum import SealRule
 from ledger.errors import AlreadyAnswered, CoordinatorKeyMismatch, KeyNotAdmitted, NotAVoter, ProposalClosed
 from ledger.models import Approval, Block, LateApproval, Proposal
@@ -106,7 +106,8 @@ def countersign(*, proposal_id: int, clock: Clock) -> Proposal:
 
     Raises:
         ledger.errors.ProposalMissing: no such proposal.
-        CoordinatorKeyMismatch: the key at hand is not the one on the chain.
+        CoordinatorKeyMismatch: the key at hand is not the one on the chain, or the block would put one there that is
+            not at hand.
     """
     lock_chain()
     proposal = selectors.proposal_by_id(proposal_id)
@@ -120,6 +121,7 @@ def countersign(*, proposal_id: int, clock: Clock) -> Proposal:
             expected="the key that the chain records",
             action="Restore the key (PQC_SK_B64, or the keys folder of FL_DATA_DIR) that belongs to this database.",
         )
+    _require_next_key(parse_header(_header(proposal)).governance.actions)
     signature = dsse.sign(key, dsse.BLOCK_TYPE, _header(proposal))
     _record(proposal, SignedApproval(COORDINATOR, recorded.key_id, signature), Approval.Verdict.APPROVE, clock)
     _seal_if_met(proposal, clock)
@@ -154,6 +156,18 @@ def conclude(*, proposal: Proposal, block: Block, approved_by: Collection[str], 
     )
     header = parse_header(bytes(block.header))
     _notify(proposal, block, header.governance.actions)
+
+
+def _require_next_key(actions: Sequence[Action]) -> None:
+    """Nobody could seal anything after the rotation to a key that this process does not hold."""
+    held = {key.public.key_id for key in coordinator_keys()}
+    for action in actions:
+        if isinstance(action, Rotate) and action.statement.org_id == COORDINATOR and action.key.key_id not in held:
+            raise CoordinatorKeyMismatch(
+                f"the coordinator does not hold the key {action.key.key_id[:16]} that is to take its key's place",
+                expected="both keys until the block is sealed",
+                action="Give every process of the coordinator PQC_NEXT_SK_B64, or the keys folder of FL_DATA_DIR.",
+            )
 
 
 def _answered(proposal: Proposal, org_id: str, verdict: Approval.Verdict) -> bool:

@@ -18,6 +18,7 @@ from flxdr.platform.identity import coordinator_key, coordinator_keys
 from ledger import selectors
 from ledger.chain.block import parse_header
 from ledger.chain.entries import Found
+from ledger.errors import CoordinatorKeyMismatch
 from ledger.models import Proposal
 from ledger.services.checkpoints import log_key_envelope
 from ledger.services.genesis import ensure_genesis
@@ -108,3 +109,22 @@ def test_a_successor_names_its_predecessor(consortium: Consortium, clock: Manual
     assert isinstance(entry, Found)
     assert entry.predecessor == lost != genesis.block_hash
     assert verify_ledger(clock=clock).chain_valid
+
+
+def test_no_rotation_is_sealed_to_a_key_that_is_not_at_hand(
+    empty_ledger: None, clock: ManualClock, env: Callable[..., Env]
+) -> None:
+    """The command may have been given a key that the running coordinator was not: it could never sign again."""
+    first, second = PrivateKey.generate(), PrivateKey.generate()
+    env(pqc_sk_b64=first.seed, pqc_pk_b64=None)
+    ensure_genesis(clock=clock)
+    consortium = Consortium(clock)
+    consortium.admit(*MEMBERS)
+    env(pqc_sk_b64=first.seed, pqc_pk_b64=None, pqc_next_sk_b64=second.seed)
+    proposal = propose()
+    env(pqc_sk_b64=first.seed, pqc_pk_b64=None, pqc_next_sk_b64=None)
+    with pytest.raises(CoordinatorKeyMismatch):
+        consortium.countersign(proposal)
+    env(pqc_sk_b64=first.seed, pqc_pk_b64=None, pqc_next_sk_b64=second.seed)
+    consortium.seal(proposal)
+    assert coordinator_key().public == second.public

@@ -11,6 +11,7 @@ from flxdr.core import dsse
 from flxdr.core.clock import ManualClock
 from flxdr.core.errors import FlxdrError, Malformed
 from flxdr.core.keys import Algorithm, PrivateKey
+from flxdr.platform.identity import make_next_coordinator_key
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
 from ledger.chain.failures import BlockInvalid
@@ -104,7 +105,7 @@ def test_a_retired_key_never_returns(three: Consortium) -> None:
 
 
 def test_the_coordinators_key_is_rotated(three: Consortium) -> None:
-    new = PrivateKey.generate()
+    new = make_next_coordinator_key()
     proposal = governance.propose_coordinator_rotation(new_key=new, actor="olivia", clock=three.clock)
     sealed = three.seal(proposal)
     assert selectors.key_set().coordinator.key_id == new.public.key_id
