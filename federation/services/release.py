@@ -50,9 +50,9 @@ class ReleaseListener:
         if training_round.campaign_id is not None:
             enqueue(ADVANCE_CAMPAIGN, campaign_id=training_round.campaign_id)
 
-    def entry_sealed(self, *, proposal: Proposal, block: Block, entry: Action) -> None:
+    def entry_sealed(self, *, block: Block, entry: Action, clock: Clock) -> None:
         """Organisations come, go and change keys; releases stop standing."""
-        governed.follow(entry, block=block, clock=_clock_of(proposal))
+        governed.follow(entry, block=block, clock=clock)
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
         """No quorum approved the candidate: it never becomes the global model, and what its round cost stays spent."""

@@ -154,8 +154,10 @@ def conclude(*, proposal: Proposal, block: Block, approved_by: Collection[str], 
         },
         clock=clock,
     )
-    header = parse_header(bytes(block.header))
-    _notify(proposal, block, header.governance.actions)
+    for listener in listeners.registered():
+        if block.type == Block.Type.RELEASE:
+            listener.release_sealed(proposal=proposal, block=block)
+    listeners.tell_entries(block, clock)
 
 
 def _require_next_key(actions: Sequence[Action]) -> None:
@@ -280,14 +282,6 @@ def _seal_if_met(proposal: Proposal, clock: Clock) -> None:
     block = append_block(header=_header(proposal), approvals=approvals, state=state)
     conclude(proposal=proposal, block=block, approved_by=signers - {COORDINATOR}, clock=clock)
     open_next(clock=clock)
-
-
-def _notify(proposal: Proposal, block: Block, entries: Sequence[Action]) -> None:
-    for listener in listeners.registered():
-        if block.type == Block.Type.RELEASE:
-            listener.release_sealed(proposal=proposal, block=block)
-        for entry in entries:
-            listener.entry_sealed(proposal=proposal, block=block, entry=entry)
 
 
 def _header(proposal: Proposal) -> bytes:

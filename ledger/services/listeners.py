@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from flxdr.core.clock import Clock
+from ledger.chain.block import parse_header
 from ledger.chain.entries import Action
 from ledger.models import Block, Proposal
 
@@ -17,7 +19,7 @@ class ProposalListener(Protocol):
     def release_sealed(self, *, proposal: Proposal, block: Block) -> None:
         """A model was released."""
 
-    def entry_sealed(self, *, proposal: Proposal, block: Block, entry: Action) -> None:
+    def entry_sealed(self, *, block: Block, entry: Action, clock: Clock) -> None:
         """Keys, the policy or the standing of a release changed; the index over the chain says so already."""
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
@@ -41,3 +43,12 @@ def unregister(listener: ProposalListener) -> None:
 def registered() -> tuple[ProposalListener, ...]:
     """All listeners in the order of their registration."""
     return tuple(_listeners)
+
+
+def tell_entries(block: Block, clock: Clock) -> None:
+    """Tell the listeners of what a governance block, which was appended, changed."""
+    if block.type != Block.Type.GOVERNANCE:
+        return
+    for entry in parse_header(bytes(block.header)).governance.actions:
+        for listener in registered():
+            listener.entry_sealed(block=block, entry=entry, clock=clock)

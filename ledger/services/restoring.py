@@ -34,6 +34,7 @@ from ledger.chain.state import ChainState
 from ledger.chain.verify import Report, verify_chain
 from ledger.errors import ExportInvalid, RestoreConflict
 from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode, VerificationPass
+from ledger.services import listeners
 from ledger.services.appending import append_blocks
 from ledger.services.approvals import conclude
 from ledger.services.locking import lock_chain
@@ -199,7 +200,10 @@ def _restore_batch(
             data={"first": blocks[0].height, "last": after.height, "block_hash": after.block_hash},
             clock=clock,
         )
-        _end_open_proposal(blocks, clock)
+        concluded = _end_open_proposal(blocks, clock)
+        for block in blocks:
+            if block.height != concluded:
+                listeners.tell_entries(block, clock)
     return after
 
 
@@ -270,19 +274,21 @@ def _store_approvals(batch: Sequence[ChainRecord]) -> None:
     )
 
 
-def _end_open_proposal(blocks: Sequence[Block], clock: Clock) -> None:
+def _end_open_proposal(blocks: Sequence[Block], clock: Clock) -> int | None:
+    """End the proposal that was open in the database; the height of its block, if one of these is."""
     proposal = Proposal.objects.filter(status=Proposal.Status.OPEN).first()
     if proposal is None:
-        return
+        return None
     block = next((block for block in blocks if block.block_hash == proposal.block_hash), None)
     if block is None:
         reason = "the chain was restored, and goes on with another block"
         end_proposal(proposal=proposal, status=Proposal.Status.WITHDRAWN, actor=COORDINATOR, reason=reason, clock=clock)
-        return
+        return None
     assert proposal.block_hash is not None
     approvals = selectors.approvals_of([proposal.block_hash])[proposal.block_hash]
     approved_by = {approval.org_id for approval in approvals} - {COORDINATOR}
     conclude(proposal=proposal, block=block, approved_by=approved_by, clock=clock)
+    return block.height
 
 
 def _invalid(bad: FirstBad) -> ExportInvalid:

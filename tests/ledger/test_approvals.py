@@ -37,7 +37,7 @@ class Recorder:
     def release_sealed(self, *, proposal: Proposal, block: Any) -> None:
         self.told.append(("release", block.model_hash))
 
-    def entry_sealed(self, *, proposal: Proposal, block: Any, entry: Any) -> None:
+    def entry_sealed(self, *, block: Any, entry: Any, clock: Any) -> None:
         self.told.append(("admit", entry.org_id))
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:

@@ -246,7 +246,7 @@ class Listener:
     def release_sealed(self, *, proposal: Proposal, block: Block) -> None:
         self.told.append(("sealed", block.height))
 
-    def entry_sealed(self, *, proposal: Proposal, block: Block, entry: Action) -> None:
+    def entry_sealed(self, *, block: Block, entry: Action, clock: Any) -> None:
         self.told.append(("entry", block.height))
 
     def proposal_ended(self, *, proposal: Proposal, reason: str) -> None:
@@ -308,6 +308,26 @@ class TestAProposalThatWasOpenInTheBackup:
         with pytest.raises(RestoreConflict, match="another answer of org-d"):
             restore(file)
         assert stored() == before
+
+
+@pytest.mark.parametrize("open_in_the_backup", [False, True])
+def test_what_was_governed_since_the_backup_is_followed(
+    file: Path, consortium: Consortium, open_in_the_backup: bool
+) -> None:
+    """An organisation that rotated its key meanwhile is known by the new one, also where the rotation was open."""
+    consortium.clock.advance(CLOCK.now() - consortium.clock.now() - timedelta(hours=1))
+    consortium.admit("org-a", "org-b")
+    rotation = consortium.propose_rotation("org-a", key_of("org-a, next")) if open_in_the_backup else None
+    listener = listening()
+    with transaction.atomic():
+        consortium.seal(rotation or consortium.propose_rotation("org-a", key_of("org-a, next")))
+        data = exported()
+        transaction.set_rollback(True)
+    file.write_bytes(data)
+    listener.told.clear()
+    restore(file)
+    assert listener.told == [("entry", 3)]
+    assert [key.key_id for key in selectors.members()["org-a"]] == [key_of("org-a, next").public.key_id]
 
 
 def _grown(file: Path, consortium: Consortium, proposal: Proposal | None) -> bytes:
