@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.db import connection
 from ledger import selectors
 from ledger.chain.block import block_hash
 from ledger.chain.entries import COORDINATOR
+from ledger.chain.record import ChainRecord
 from ledger.chain.tree import stored_nodes
 from ledger.services import checkpoints
 from ledger.services.verification import verify_ledger
@@ -363,3 +365,31 @@ def test_a_damaged_tree(sealed: Consortium, statement: str, height: int) -> None
 
 def _unlock_tree() -> None:
     _execute("DROP TRIGGER tree_nodes_append_only" + (" ON tree_nodes" if connection.vendor == "postgresql" else ""))
+
+
+def test_an_export_that_fails_leaves_the_older_file_alone(
+    sealed: Consortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is cut off between two lines reads as a shorter chain."""
+    file = tmp_path / "chain.jsonl"
+    call_command("export_chain", str(file))
+    before = file.read_bytes()
+    records = selectors.chain_records
+
+    def until_the_disk_is_full(*args: int) -> Iterator[ChainRecord]:
+        yield next(records(*args))
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(selectors, "chain_records", until_the_disk_is_full)
+    with pytest.raises(CommandError) as refused:
+        call_command("export_chain", str(file))
+    assert refused.value.returncode == 2
+    assert file.read_bytes() == before
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == [file]
+
+
+@pytest.mark.usefixtures("empty_ledger")
+def test_no_chain_is_no_export(tmp_path: Path) -> None:
+    with pytest.raises(CommandError):
+        call_command("export_chain", str(tmp_path / "chain.jsonl"))
+    assert not any(path.is_file() for path in tmp_path.iterdir())

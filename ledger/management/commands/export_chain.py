@@ -7,13 +7,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from flxdr.platform.identity import coordinator_key
-from flxdr.platform.storage.files import flush_to_disk
+from flxdr.platform.storage.files import flush_to_disk, sync_folder, temporary_file
 from ledger import selectors
 from ledger.chain import export
-from ledger.errors import TreeDamaged
+from ledger.errors import BlockMissing, TreeDamaged
 from ledger.services import checkpoints
 from ledger.services.verification import newest_height
 
@@ -29,14 +29,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
-        chain_id, tip = selectors.chain_id(), newest_height()
-        checkpoint = self._checkpoint(tip + 1)
-        if path == Path("-"):
-            _write(sys.stdout.buffer, chain_id, tip, checkpoint)
-        else:
-            with path.open("wb") as file:
-                _write(file, chain_id, tip, checkpoint)
-                flush_to_disk(file)
+        try:
+            chain_id, tip = selectors.chain_id(), newest_height()
+            checkpoint = self._checkpoint(tip + 1)
+            if path == Path("-"):
+                _write(sys.stdout.buffer, chain_id, tip, checkpoint)
+            elif path.exists() and not path.is_file():  # a pipe, a device
+                with path.open("wb") as file:
+                    _write(file, chain_id, tip, checkpoint)
+            else:
+                _replace(path, chain_id, tip, checkpoint)
+        except OSError as error:
+            raise CommandError(f"the file cannot be written: {error}", returncode=2) from error
+        except BlockMissing as error:
+            raise CommandError(str(error), returncode=2) from error
         self.stderr.write(f"{tip + 1} block(s) of the chain {chain_id}, newest {selectors.block_at(tip).block_hash}")
 
     def _checkpoint(self, size: int) -> dict[str, Any] | None:
@@ -52,3 +58,13 @@ class Command(BaseCommand):
 
 def _write(file: BinaryIO, chain_id: str, tip: int, checkpoint: dict[str, Any] | None) -> None:
     file.writelines(export.lines(chain_id, selectors.chain_records(0, tip), checkpoint))
+
+
+def _replace(path: Path, chain_id: str, tip: int, checkpoint: dict[str, Any] | None) -> None:
+    """Write the whole file or nothing: one that ends after some line reads as a shorter chain, not as a damaged one."""
+    with temporary_file(path.parent) as (file, temporary):
+        _write(file, chain_id, tip, checkpoint)
+        flush_to_disk(file)
+        temporary.chmod(0o644)  # there is nothing in it that is not for everybody who verifies
+        temporary.replace(path)
+    sync_folder(path.parent)
