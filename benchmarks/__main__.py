@@ -24,6 +24,7 @@ GROUPS = {
     "aggregate": "benchmarks.aggregate",
     "faults": "benchmarks.faults",
     "ledger": "benchmarks.ledger",
+    "noise": "benchmarks.noise",
     "payload": "benchmarks.payload",
     "round": "benchmarks.round_latency",
     "scale": "benchmarks.scale",

@@ -163,6 +163,7 @@ BAD = {
     "FL_VERIFY_INTERVAL": "59",
     "FL_FEDERATION_TIMEOUT": "10m",
     "FL_MAX_ORG_FAILURE_RATE": "30%",
+    "FL_UPDATE_RETENTION_DAYS": "-1",
     "FL_MAX_SUBMISSION_BYTES": "1GB",
     "FL_ALLOWED_HOSTS": "http://fl.example.org",
     "FL_LOG_LEVEL": "verbose",
