@@ -43,6 +43,7 @@ def generate(blocks: int, algorithm: Algorithm, *, genuine: bool = True) -> Iter
             rule = seal_rule(POLICY, members=MEMBERS, bootstrap_over=True, training_orgs=MEMBERS)
             governance = Governance(rule=rule.rule, voters=rule.voters, threshold=rule.threshold, actions=())
         header = Header(
+            v=1,
             type="release" if provenance else "governance" if height else "genesis",
             chain_id=chain_id,
             height=height,

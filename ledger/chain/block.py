@@ -16,7 +16,7 @@ from flxdr.core import canonical
 from flxdr.core.clock import parse_timestamp
 from ledger.chain import merkle
 from ledger.chain.entries import Action
-from ledger.chain.fields import Count, Hash, HeaderMalformed, Name, Ordinal, Part, Scalar, Timestamp, convert
+from ledger.chain.fields import Count, Hash, Name, Ordinal, Part, Scalar, Timestamp, convert
 
 ZERO_HASH = "0" * 64
 
@@ -62,7 +62,7 @@ class Provenance(Part, frozen=True):
 class Header(Part, frozen=True, kw_only=True):
     """What is hashed and signed. `prev_hash`, `prev_cert` and `chain_id` of genesis are zeros."""
 
-    v: Literal[1] = 1
+    v: Literal[1]
     type: BlockType
     chain_id: Hash
     height: Count
@@ -92,8 +92,6 @@ def parse_header(data: bytes) -> Header:
     header = _read_plain(data)
     if header is None:
         header = convert(canonical.decode(data), Header)
-        if header.encode() != data:
-            raise HeaderMalformed("v: the header leaves its version out", expected="every field", field="v")
     parse_timestamp(header.timestamp)
     return header
 

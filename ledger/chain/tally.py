@@ -12,7 +12,7 @@ from ledger.chain.entries import Revoke
 
 _WHY = {
     "coordinator-only": "sealed by the coordinator alone, before the federation had enough members",
-    "operator": "sealed by the coordinator alone, as the policy in genesis says",
+    "operator": "sealed by the coordinator alone, as the policy on the chain says",
 }
 
 

@@ -154,8 +154,8 @@ def conclude(*, proposal: Proposal, block: Block, approved_by: Collection[str], 
         },
         clock=clock,
     )
-    for listener in listeners.registered():
-        if block.type == Block.Type.RELEASE:
+    if block.type == Block.Type.RELEASE:
+        for listener in listeners.registered():
             listener.release_sealed(proposal=proposal, block=block)
     listeners.tell_entries(block, clock)
 

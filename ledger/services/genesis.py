@@ -48,6 +48,7 @@ def _make_genesis(clock: Clock) -> Block:
     )
     action = Found(coordinator=key_entry(key.public), policy=policy, predecessor=settings.FLXDR.blockchain_predecessor)
     header = Header(
+        v=1,
         type="genesis",
         chain_id=ZERO_HASH,
         height=0,

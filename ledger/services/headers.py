@@ -35,6 +35,7 @@ def build_header(*, proposal: Proposal, clock: Clock) -> tuple[Header, bytes]:
         training_orgs=provenance.training_orgs if provenance else None, action=actions[0] if actions else None
     )
     header = Header(
+        v=1,
         type="release" if provenance else "governance",
         chain_id=state.chain_id,
         height=state.height + 1,

@@ -1,4 +1,4 @@
-"""What the layers above want to know when a proposal ends; they register themselves at start-up."""
+"""What the layers above want to know when a proposal ends or an entry is restored; they register at start-up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ledger.models import Block, Proposal
 
 
 class ProposalListener(Protocol):
-    """Called inside the transaction that seals or ends the proposal, with the chain locked.
+    """Called inside the transaction that seals, restores or ends what they are about, with the chain locked.
 
     An exception undoes the whole transition.
     """

@@ -77,6 +77,7 @@ class FakeFederation:
         state = self.state if self.records else None
         self.clock.advance(timedelta(seconds=1))
         return Header(
+            v=1,
             type=kind,
             chain_id=state.chain_id if state else ZERO_HASH,
             height=state.height + 1 if state else 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,25 @@ def test_what_is_stored_again_meanwhile_stays(federation: SimulatedFederation, c
     assert files(only) == [True, False, False, False, False]
     clock.advance(timedelta(days=31))
     assert discard_updates(days=30, clock=clock) == [only.round_id]
+    assert not any(files(only))
+
+
+def test_a_kill_between_taking_and_removing_keeps_no_update(
+    federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = released(federation, clock)
+    clock.advance(timedelta(days=40))
+
+    def die(_: Path, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", die)
+        with pytest.raises(KeyboardInterrupt):
+            discard_updates(days=30, clock=clock)
+    assert len(list(blobs().root.glob("incoming/discarded-*"))) == 1
+    assert discard_updates(days=30, clock=clock) == [only.round_id]
+    assert not list(blobs().root.glob("incoming/discarded-*"))
     assert not any(files(only))
 
 

@@ -82,6 +82,7 @@ class ChainBuilder:
         action = Found(coordinator=key_entry(self.coordinator.public), policy=policy, predecessor=None)
         self.append(
             Header(
+                v=1,
                 type="genesis",
                 chain_id=ZERO_HASH,
                 height=0,
@@ -200,6 +201,7 @@ class ChainBuilder:
             training_orgs=release.training_orgs if release else None, action=actions[0] if actions else None
         )
         header = Header(
+            v=1,
             type="release" if release else "governance",
             chain_id=state.chain_id,
             height=state.height + 1,

@@ -36,6 +36,7 @@ def release(round_id: str, approved_by: str) -> SealedBlock:
         metrics_ppm={},
     )
     header = Header(
+        v=1,
         type="release",
         chain_id=ZERO_HASH,
         height=1,

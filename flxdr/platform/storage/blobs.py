@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -105,18 +105,17 @@ class BlobStore:
         Whoever stores the same content meanwhile does not lose it: what is taken away is looked at once more.
         """
         path, limit = self.path(digest), older_than.timestamp()
-        taken = ensure_private_folder(self.root / "incoming") / f"discarded-{secrets.token_hex(8)}"
-        try:
+        taken = ensure_private_folder(self.root / "incoming") / f"discarded-{digest}"
+        with suppress(FileNotFoundError):
             if path.stat().st_mtime > limit:
                 return False
             path.rename(taken)
-        except FileNotFoundError:
-            return True
-        if taken.stat().st_mtime > limit:
-            taken.replace(path)
-            return False
-        taken.unlink()
-        sync_folder(path.parent)
+        with suppress(FileNotFoundError):  # it is here as well after a process that was killed between the two steps
+            if taken.stat().st_mtime > limit:
+                taken.replace(path)
+                return False
+            taken.unlink()
+            sync_folder(path.parent)
         return True
 
     def exists(self, digest: str) -> bool:

@@ -52,7 +52,7 @@ def test_operator_method_is_warned_of() -> None:
     chain.release(1, orgs=["org-a", "org-b"])
     report = chain.verified().report
     assert report.chain_valid
-    assert "policy in genesis" in report.warnings[0]
+    assert "policy on the chain" in report.warnings[0]
 
 
 @pytest.mark.parametrize("split", range(1, 7))
