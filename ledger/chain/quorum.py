@@ -1,6 +1,7 @@
 """Who may vote on a block, and how many must.
 
-Organisations are counted, never keys. The policy stands in genesis; it is read from the chain, never from a variable.
+Organisations are counted, never keys. The policy is read from the chain (genesis, and entries that change it), never
+from a variable.
 """
 
 from __future__ import annotations

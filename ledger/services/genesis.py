@@ -1,4 +1,4 @@
-"""Block 0: the coordinator's key and the approval policy, fixed for the life of the chain."""
+"""Block 0: with which coordinator's key and approval policy the chain begins; governance entries change both later."""
 
 from __future__ import annotations
 
