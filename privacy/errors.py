@@ -1,4 +1,4 @@
-"""What can be wrong with privacy parameters, updates and the budget."""
+"""What can be wrong with privacy parameters, updates, secure aggregation and the budget."""
 
 from __future__ import annotations
 
@@ -24,6 +24,34 @@ class StatementInvalid(Invalid):
 
     code = "invalid_statement"
     title = "Invalid statement"
+
+
+class GroupInvalid(Invalid):
+    """Parties of a secure aggregation, or a set of them, that do not fit each other."""
+
+    code = "invalid_masking_group"
+    title = "Invalid masking group"
+
+
+class ShareInvalid(Invalid):
+    """A share of a party's secret that is malformed, does not open, or is of the wrong kind."""
+
+    code = "invalid_share"
+    title = "Invalid share"
+
+
+class MaskedVectorInvalid(Invalid):
+    """A masked vector of another type, length or range than the round's."""
+
+    code = "invalid_masked_vector"
+    title = "Invalid masked vector"
+
+
+class UnmaskFailed(Conflict):
+    """A party's secret cannot be recovered from the shares that were handed out; `owner` names the party."""
+
+    code = "unmask_failed"
+    title = "Masks cannot be removed"
 
 
 class BudgetExhausted(Conflict):

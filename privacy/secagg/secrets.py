@@ -1,0 +1,71 @@
+"""Everything secret of one party in one round, derived from one seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from privacy.errors import PrivacyParameterInvalid
+from privacy.secagg.derivation import SECRET_BYTES, derive, public_key
+from privacy.secagg.group import Group
+from privacy.secagg.shamir import PRIME
+
+_COEFFICIENT_BYTES = 48
+"""So long that reducing them modulo the prime leaves them within 2^-127 of uniform."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Secrets:
+    """A party's secrets. Who keeps the seed makes the same bytes again after a crash; a seed serves one round only.
+
+    Attributes:
+        mask_private: X25519 private key of the pairwise masks.
+        share_private: X25519 private key under which shares for this party are opened.
+        self_seed: seed of the party's own mask.
+        sharing_seed: seed of the polynomials of its shares.
+    """
+
+    mask_private: bytes
+    share_private: bytes
+    self_seed: bytes
+    sharing_seed: bytes
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> Secrets:
+        """The secrets of a seed from the operating system (`os.urandom`), new for every round.
+
+        Raises:
+            PrivacyParameterInvalid: not 32 bytes.
+        """
+        if len(seed) != SECRET_BYTES:
+            raise PrivacyParameterInvalid(f"a seed of {len(seed)} bytes", expected=f"{SECRET_BYTES} random bytes")
+        return cls(*(derive(seed, label) for label in ("mask key", "share key", "self seed", "sharing")))
+
+    @cached_property
+    def mask_key(self) -> bytes:
+        """Public key of the pairwise masks."""
+        return public_key(self.mask_private)
+
+    @cached_property
+    def share_key(self) -> bytes:
+        """Public key under which others seal shares for this party."""
+        return public_key(self.share_private)
+
+    @property
+    def seed_commitment(self) -> bytes:
+        """Binds the party to the seed of its own mask."""
+        return commitment(self.self_seed)
+
+    def polynomial(self, of: str, group: Group) -> Sequence[int]:
+        """Coefficients c_1 to c_(threshold - 1) of the shares of one secret, other ones for every group."""
+        count = group.threshold - 1
+        data = derive(self.sharing_seed, of, group.digest, length=count * _COEFFICIENT_BYTES)
+        pieces = (data[at : at + _COEFFICIENT_BYTES] for at in range(0, len(data), _COEFFICIENT_BYTES))
+        return [int.from_bytes(piece, "big") % PRIME for piece in pieces]
+
+
+def commitment(self_seed: bytes) -> bytes:
+    """SHA-256 commitment to the seed of a party's own mask; hiding because the seed is uniform."""
+    return hashlib.sha256(b"flxdr secure aggregation v1 self seed\0" + self_seed).digest()
