@@ -192,3 +192,38 @@ class SubmissionDamaged(Conflict):
 
     code = "submission_damaged"
     title = "Stored submission damaged"
+
+
+class RosterInvalid(Invalid):
+    """Advertisements that make no roster of the round."""
+
+    code = "invalid_roster"
+    title = "Invalid roster"
+
+
+class StepClosed(Conflict):
+    """A message of a masked round that comes before or after its step."""
+
+    code = "step_closed"
+    title = "Not asked for at this step of the round"
+
+
+class ProtectionMismatch(Conflict):
+    """An update in another form than the round's protection asks for."""
+
+    code = "protection_mismatch"
+    title = "Not the round's protection"
+
+
+class AlreadyAnswered(Conflict):
+    """The organisation answered this step of the round with other content before."""
+
+    code = "already_answered"
+    title = "Already answered"
+
+
+class SumOutOfRange(Conflict):
+    """A sum that no updates within the round's bounds can have: somebody masked something else."""
+
+    code = "sum_out_of_range"
+    title = "The sum of the masked updates is out of range"

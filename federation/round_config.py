@@ -53,7 +53,9 @@ class RoundConfig:
     for a model that starts from zero. `clip_norm_ppm` bounds the L2 norm of an update in millionths of model units (0:
     no bound beside `max_abs`, the bound of every value). `n_max` is the number of updates that the round can take.
     `optimizer_state_hash` names the state file with which a server optimiser goes on (None: it starts anew, or the
-    method keeps none).
+    method keeps none). `masking_buckets` is the number of buckets of organisations that a masked round with a robust
+    aggregation needs (0: the organisations mask in one group, or not at all), `step_seconds` the time for each step of
+    a masked collection after the first one (0: there are no steps).
     """
 
     chain_id: str
@@ -77,6 +79,8 @@ class RoundConfig:
     participants: tuple[str, ...]
     min_orgs: int
     deadline: datetime
+    masking_buckets: int = 0
+    step_seconds: int = 0
 
     def encode(self) -> bytes:
         """The canonical bytes of the configuration."""
@@ -108,7 +112,14 @@ class RoundConfig:
                 "min_orgs": self.min_orgs,
                 "deadline": format_timestamp(self.deadline),
             }
+            | self._masking()
         )
+
+    def _masking(self) -> dict[str, int]:
+        """What only masked rounds have."""
+        if not self.step_seconds:
+            return {}
+        return {"masking_buckets": self.masking_buckets, "step_seconds": self.step_seconds}
 
     @property
     def config_hash(self) -> str:

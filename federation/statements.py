@@ -1,4 +1,4 @@
-"""What organisations sign besides blocks: registrations and submissions.
+"""What organisations sign besides blocks: registrations, submissions, and what masked rounds ask for.
 
 Both sides build the same canonical bytes from the same facts; nobody parses a statement to learn something that it did
 not already know. They are signed as DSSE (`flxdr.core.dsse`). Pure: the agent builds, the coordinator compares.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from federation.errors import MetricsInvalid, StatementMalformed
+from federation.round_config import RoundConfig
 from flxdr.core import canonical
 
 VERSION = 1
@@ -40,13 +41,17 @@ def submission(
     privacy: Mapping[str, Any],
     wire_digest: str,
     metrics: Mapping[str, float],
+    roster_hash: str | None = None,
 ) -> bytes:
     """Canonical bytes that bind an update's body (by its SHA-256, `wire_digest`) to one round of one chain.
 
-    Metrics are rounded to millionths (`metrics_ppm`), because canonical bytes hold no floats.
+    Metrics are rounded to millionths (`metrics_ppm`), because canonical bytes hold no floats. `roster_hash` names the
+    roster for which a masked update was masked; other updates have none.
     """
+    roster = {} if roster_hash is None else {"roster_hash": roster_hash}
     return canonical.encode(
-        {
+        roster
+        | {
             "v": VERSION,
             "chain_id": chain_id,
             "round_id": round_id,
@@ -59,6 +64,40 @@ def submission(
             "wire_digest": wire_digest,
             "metrics": metrics_ppm(metrics),
         }
+    )
+
+
+def advertisement(
+    *,
+    config: RoundConfig,
+    org: str,
+    samples: int,
+    mask_key: bytes,
+    share_key: bytes,
+    seed_commitment: bytes,
+) -> bytes:
+    """Canonical bytes by which an organisation joins a masked round: its keys for the round, bound to it."""
+    return canonical.encode(
+        {
+            "v": VERSION,
+            "chain_id": config.chain_id,
+            "round_id": config.round_id,
+            "config_hash": config.config_hash,
+            "org": org,
+            "parent_hash": config.parent_hash,
+            "samples": samples,
+            "privacy": dict(config.privacy),
+            "mask_key": mask_key.hex(),
+            "share_key": share_key.hex(),
+            "seed_commitment": seed_commitment.hex(),
+        }
+    )
+
+
+def survivors(*, round_id: str, roster_hash: str, survivors: Iterable[str]) -> bytes:
+    """Canonical bytes by which an organisation confirms whose masked updates a round collected, as it was told."""
+    return canonical.encode(
+        {"v": VERSION, "round_id": round_id, "roster_hash": roster_hash, "survivors": sorted(survivors)}
     )
 
 

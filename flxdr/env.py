@@ -121,7 +121,18 @@ class Env:
         group=PRIVACY,
     )
     protection: str = variable(
-        "FL_PROTECTION", choice("plain"), "plain", "how updates are protected on their way", group=PRIVACY
+        "FL_PROTECTION",
+        choice("plain", "secagg"),
+        "plain",
+        "what the coordinator sees of updates: each one (`plain`), or their sum alone (`secagg`, for three or more)",
+        group=PRIVACY,
+    )
+    masking_step_timeout: int = variable(
+        "FL_MASKING_STEP_TIMEOUT",
+        integer(1, 86400),
+        "60",
+        "seconds for each step of a masked collection after the first; who has not answered by then has dropped out",
+        group=PRIVACY,
     )
 
     aggregation_method: str = variable(

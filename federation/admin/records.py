@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from federation.models import AggregationShard, ModelVersion, Participant, Submission
+from federation.models import AggregationShard, MaskedMean, MaskingMessage, ModelVersion, Participant, Submission
 from flxdr.platform.admin import ReadOnlyAdmin
 
 
@@ -31,6 +31,21 @@ class SubmissionAdmin(ReadOnlyAdmin):
     @admin.display(description="privacy")
     def mechanism(self, submission: Submission) -> str:
         return str(submission.privacy.get("mechanism", "none"))
+
+
+@admin.register(MaskingMessage)
+class MaskingMessageAdmin(ReadOnlyAdmin):
+    list_display = ("training_round", "organization", "step", "received_at")
+    list_filter = ("step", "organization")
+    list_select_related = ("training_round", "organization")
+    search_fields = ("training_round__round_id", "organization__org_id")
+
+
+@admin.register(MaskedMean)
+class MaskedMeanAdmin(ReadOnlyAdmin):
+    list_display = ("training_round", "index", "organizations", "weight", "update_digest")
+    list_select_related = ("training_round",)
+    search_fields = ("training_round__round_id",)
 
 
 @admin.register(AggregationShard)

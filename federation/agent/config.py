@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from federation.agent.errors import HomeInvalid
+from federation.protection.registry import PROTECTIONS
 from models_ml.validation import TOLERANCE
 
 DEFAULT_MODELS = ("edge-normaliser", "edge-classifier")
@@ -49,6 +50,7 @@ class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statements: StatementPolicy = "auto"
     tolerance: _Fraction = TOLERANCE
     models: tuple[str, ...] = DEFAULT_MODELS
+    protections: tuple[str, ...] = tuple(PROTECTIONS)
 
 
 class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +108,12 @@ def check(config: AgentConfig, *, where: str = "agent.toml") -> None:
             f"{where}: coordinator url {config.coordinator.url!r} has another form",
             expected="http://HOST or https://HOST",
         )
+    unknown = sorted(set(config.policy.protections) - PROTECTIONS.keys())
+    if unknown or not config.policy.protections:
+        raise HomeInvalid(
+            f"{where}: protections names {', '.join(unknown) or 'nothing'}",
+            expected=f"some of {', '.join(PROTECTIONS)}",
+        )
     if bool(config.coordinator.client_certificate) != bool(config.coordinator.client_key):
         raise HomeInvalid(f"{where}: client_certificate and client_key go together", expected="both, or neither")
 
@@ -158,6 +166,8 @@ statements = {text(policy.statements)}
 # How far a release may score below its parent on local validation (scores run from 0 to 1).
 tolerance = {policy.tolerance!r}
 models = {text(list(policy.models))}
+# Take part in rounds with these protections only; without "plain" no update leaves here in the clear.
+protections = {text(list(policy.protections))}
 
 [limits]
 # Bounds on what a round may ask of this machine.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from federation.agent.errors import (
     HomeInvalid,
     ProtocolMismatch,
 )
+from federation.agent.masking import round as masked_round
 from federation.agent.output import describe
 from federation.agent.proposals import Proposal, read_proposal
 from federation.agent.records import RecordSource
@@ -22,8 +24,11 @@ from federation.agent.review import Review, review
 from federation.agent.round_check import read_round
 from federation.agent.session import Agent
 from federation.agent.state_rows import Decision, PreparedUpdate, Vote
+from federation.masking.steps import Step
+from federation.round_config import RoundConfig
 from flxdr.core.errors import FlxdrError
 from ledger.chain.state import ChainState
+from models_ml.local_trainer import Progress
 
 IDLE_SECONDS = 2.0
 """Pause after an answer that came at once and gave nothing to do."""
@@ -157,20 +162,50 @@ class Runner:
         return True
 
     def _serve_round(self, offer: Mapping[str, Any]) -> bool:
-        if offer.get("submitted") or offer.get("status") != "in_progress":
+        if not offer.get("awaited"):
             return False
         config = read_round(offer, chain_id=self._agent.chain_id, config=self._agent.config)
+        if config.step_seconds:
+            return self._answer_step(config, str(offer.get("step")))
         kept = self._agent.state.update_for(config.round_id)
         if kept is not None and kept.outcome == "refused":
             return False
         if kept is None:
-            records = self._records.load()
-            self._report_bad_lines()
-            title = f"Training {config.model_name}, round {config.round_number}"
-            self._agent.output.event("training", title, round_id=config.round_id, model=config.model_name)
-            with self._agent.output.progress(title) as advance:
-                kept = training.prepare(self._agent, config, records, advance)
+            with self._training(config) as advance:
+                kept = training.prepare(self._agent, config, self._records.load(), advance)
         return self._submit(kept)
+
+    def _answer_step(self, config: RoundConfig, step: str) -> bool:
+        """Do what a masked round asks for now."""
+        agent = self._agent
+        if step == Step.ADVERTISE:
+            if agent.state.masking.joined(config.round_id) is None:
+                with self._training(config) as advance:
+                    masked_round.join(agent, config, self._records.load(), advance)
+            masked_round.advertise(agent, config)
+        elif step == Step.SHARES:
+            masked_round.share(agent, config)
+        elif step == Step.MASKED_INPUT:
+            return self._submit(masked_round.mask(agent, config))
+        elif step == Step.CONSISTENCY:
+            masked_round.confirm(agent, config)
+        elif step == Step.UNMASK:
+            masked_round.unmask(agent, config)
+        else:
+            raise CheckFailed(f"the coordinator is at a step {step!r}", expected=", ".join(Step))
+        self._agent.output.event(
+            "step", f"Round {config.round_id}: {step} answered", round_id=config.round_id, step=step
+        )
+        return True
+
+    @contextmanager
+    def _training(self, config: RoundConfig) -> Iterator[Progress]:
+        self._records.load()
+        self._report_bad_lines()
+        title = f"Training {config.model_name}, round {config.round_number}"
+        self._agent.output.event("training", title, round_id=config.round_id, model=config.model_name)
+        with self._agent.output.progress(title) as advance:
+            yield advance
 
     def _submit(self, update: PreparedUpdate) -> bool:
         accepted = training.submit(self._agent, update)

@@ -48,12 +48,14 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
         config = RoundConfig.decode(own.config)
         _check_round(agent, provenance, config, own)
         steps.append(f"5. Round {provenance.round_id} is as it was configured.")
-    if own is not None and own.outcome == "accepted":
+    if own is not None and own.outcome == "accepted" and agent.org_id in provenance.training_orgs:
         prove_inclusion(agent, provenance, own)
         steps.append(f"6. Own update {own.wire_digest[:16]} with {own.samples} samples is included.")
     elif agent.org_id in provenance.training_orgs:
         steps.append("6. The release names this organisation, and this home holds no accepted update for its round.")
         return False
+    elif own is not None and own.outcome == "accepted":
+        steps.append("6. Own update is left out with its bucket, too few of which unmasked their sum.")
     candidate = fetch_model(agent, header.model_hash, _schema(provenance, config))
     steps.append(f"7. Model bytes have the hash {header.model_hash[:16]}.")
     normaliser = normaliser_of(agent, config) if config else newest_normaliser(agent, provenance.model_name)
@@ -94,9 +96,9 @@ def _check_round(agent: Agent, provenance: Provenance, config: RoundConfig, own:
         raise CheckFailed(
             f"{len(provenance.training_orgs)} organisations trained", expected=f"at least {config.min_orgs}"
         )
-    if own.outcome == "accepted" and agent.org_id not in provenance.training_orgs:
+    if own.outcome == "accepted" and not config.masking_buckets and agent.org_id not in provenance.training_orgs:
         raise CheckFailed("the release leaves out this organisation, whose update the round accepted")
-    if own.outcome == "accepted" and provenance.samples_total < own.samples:
+    if agent.org_id in provenance.training_orgs and provenance.samples_total < own.samples:
         raise CheckFailed(f"the release counts {provenance.samples_total} samples", expected=f"at least {own.samples}")
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from federation.agent.config import AgentConfig
 from federation.agent.errors import CheckFailed
+from federation.protection.registry import PROTECTIONS
 from federation.round_config import RoundConfig
 from flxdr.core import canonical
 from flxdr.core.errors import Malformed
-from models_ml.fixed_point import FRAC_BITS, MAX_UPDATE
+from models_ml.fixed_point import MAX_UPDATE
 
 PPM = 1_000_000
+LARGEST_BUCKETS = 10_000
 
 
 def read_round(offer: Mapping[str, Any], *, chain_id: str, config: AgentConfig) -> RoundConfig:
@@ -39,12 +41,7 @@ def read_round(offer: Mapping[str, Any], *, chain_id: str, config: AgentConfig) 
         f"the round trains {round_config.model_name!r}, which agent.toml does not list",
         f"one of {', '.join(config.policy.models)}",
     )
-    _require(
-        (round_config.frac_bits, round_config.max_abs) == (FRAC_BITS, MAX_UPDATE),
-        f"the round uses another fixed point ({round_config.frac_bits} bits, bound {round_config.max_abs})",
-        f"{FRAC_BITS} bits, bound {MAX_UPDATE}",
-    )
-    _require(round_config.protection == "plain", f"protection {round_config.protection!r} is unknown here", "plain")
+    _check_protection(round_config, config)
     _require(
         round_config.privacy.get("mechanism") == "none",
         f"privacy mechanism {round_config.privacy.get('mechanism')!r} is unknown here",
@@ -52,6 +49,26 @@ def read_round(offer: Mapping[str, Any], *, chain_id: str, config: AgentConfig) 
     )
     _check_limits(round_config, config)
     return round_config
+
+
+def _check_protection(round_config: RoundConfig, config: AgentConfig) -> None:
+    accepted = config.policy.protections
+    protection = PROTECTIONS.get(round_config.protection)
+    if protection is None or protection.name not in accepted:
+        raise CheckFailed(
+            f"the round's protection is {round_config.protection!r}",
+            expected=f"one of {', '.join(accepted)} (protections in agent.toml)",
+        )
+    _require(
+        (round_config.frac_bits, round_config.max_abs) == (protection.frac_bits, MAX_UPDATE),
+        f"the round uses another fixed point ({round_config.frac_bits} bits, bound {round_config.max_abs})",
+        f"{protection.frac_bits} bits, bound {MAX_UPDATE}",
+    )
+    _require(
+        protection.is_masked == bool(round_config.step_seconds),
+        f"the round has steps of {round_config.step_seconds} seconds",
+        "steps in masked rounds, and in no others",
+    )
 
 
 def _decode(offer: Mapping[str, Any]) -> RoundConfig:
@@ -77,6 +94,7 @@ def _check_limits(round_config: RoundConfig, config: AgentConfig) -> None:
         ("learning_rate_ppm", local.learning_rate_ppm, 1, round(limits.max_learning_rate * PPM)),
         ("proximal_ppm", local.proximal_ppm, 0, 1000 * PPM),
         ("clip_norm_ppm", round_config.clip_norm_ppm, 0, canonical.MAX_INTEGER),
+        ("masking_buckets", round_config.masking_buckets, 0, LARGEST_BUCKETS),
         ("parent_version", round_config.parent_version, 0, canonical.MAX_INTEGER),
     )
     for name, value, lowest, highest in bounds:

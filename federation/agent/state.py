@@ -2,8 +2,9 @@
 
 `pin` holds the genesis hash; `chain` the verifier's state after the newest verified block, and `block` the headers up
 to it; `node` and `checkpoint` are the witness's (`state_tree`); `vote` every decision before it is sent; `round_update`
-every update before it is submitted. Each is committed (`synchronous=FULL`) before the coordinator learns of it, so a
-crash forgets nothing that somebody else saw.
+every update before it is submitted; `masked_round` and `masked_step` are those of masked rounds (`masking.book`). Each
+is committed (`synchronous=FULL`) before the coordinator learns of it, so a crash forgets nothing that somebody else
+saw.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import orjson
 
 from federation.agent import state_tree, state_upgrade
 from federation.agent.errors import HomeInvalid
+from federation.agent.masking.book import MaskingBook
 from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, block_of, update_of, vote_of
 from federation.agent.state_tree import WitnessBook
 from ledger.chain.state import ChainState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE pin (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE chain (
@@ -85,18 +87,19 @@ class State:
             self._db = sqlite3.connect(path, timeout=20, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA secure_delete=ON")
         with self.transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     self._db.execute(statement)
-            if version < 2:
-                state_upgrade.to_version_2(self._db)
-            elif version != SCHEMA_VERSION:
+            if version > SCHEMA_VERSION:
                 raise HomeInvalid(f"{path} is of version {version}", expected=f"version {SCHEMA_VERSION}")
+            state_upgrade.upgrade(self._db, version)
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         path.chmod(0o600)
         self.witness = WitnessBook(self._db, self.transaction)
+        self.masking = MaskingBook(self._db, self.transaction)
 
     def close(self) -> None:
         self._db.close()

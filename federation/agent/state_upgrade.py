@@ -9,9 +9,19 @@ from typing import Any
 import orjson
 
 from federation.agent import state_tree
+from federation.agent.masking import book
 from ledger.chain.block import parse_header
 from ledger.chain.lineage import Lineage, Release, extended
 from ledger.chain.state import VERSION
+
+
+def upgrade(db: sqlite3.Connection, version: int) -> None:
+    """Bring a state file of that version to the present form."""
+    if version < 2:
+        to_version_2(db)
+    if version < 3:
+        for statement in book.SCHEMA:
+            db.execute(statement)
 
 
 def to_version_2(db: sqlite3.Connection) -> None:

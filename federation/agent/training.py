@@ -22,10 +22,10 @@ from models_ml.errors import TooFewFlows
 from models_ml.fixed_point import add_update
 from models_ml.local_trainer import LocalConfig, Progress
 from models_ml.registry import EDGE_NORMALISER
-from models_ml.tasks import LocalTask, task_for
+from models_ml.tasks import LocalTask, LocalUpdate, task_for
 
 KEPT_UPDATES = 32
-CONTENT_TYPE = "application/vnd.safetensors"
+CONTENT_TYPES = {"delta": "application/vnd.safetensors", "masked": "application/vnd.flxdr.masked-update"}
 REPORTED = ("accuracy", "macro_binary_f1")
 _NOT_NOW = frozenset({401, 408, 425, 429})
 
@@ -42,13 +42,8 @@ def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progr
     kept = agent.state.update_for(config.round_id)
     if kept is not None:
         return kept
-    task = task_for(config.model_name)
-    parent, normaliser = parent_of(agent, config), normaliser_of(agent, config)
-    local = _local_config(agent, config)
-    update = task.train(parent, records.training, local, normaliser=normaliser, progress=progress)
-    delta = clip_to_norm(update.delta, config.clip_norm_ppm)
-    body = codec.encode(delta)
-    wire_digest = hashlib.sha256(body).hexdigest()
+    update = train(agent, config, records, progress)
+    body = codec.encode(update.delta)
     statement = statements.submission(
         chain_id=config.chain_id,
         round_id=config.round_id,
@@ -58,14 +53,35 @@ def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progr
         kind="delta",
         samples=update.samples,
         privacy=config.privacy,
-        wire_digest=wire_digest,
-        metrics=update.metrics | _validation(task, parent, delta, records, normaliser),
+        wire_digest=hashlib.sha256(body).hexdigest(),
+        metrics=update.metrics,
     )
+    return keep(agent, config, body, update.samples, statement)
+
+
+def train(agent: Agent, config: RoundConfig, records: Records, progress: Progress | None = None) -> LocalUpdate:
+    """Train on this organisation's records: the update within the round's bounds, and what is reported of it.
+
+    Raises:
+        CheckFailed: the parent or the normaliser is not what the verified chain says.
+    """
+    task = task_for(config.model_name)
+    parent, normaliser = parent_of(agent, config), normaliser_of(agent, config)
+    local = _local_config(agent, config)
+    update = task.train(parent, records.training, local, normaliser=normaliser, progress=progress)
+    delta = clip_to_norm(update.delta, config.clip_norm_ppm)
+    reported = update.metrics | _validation(task, parent, delta, records, normaliser)
+    return LocalUpdate(delta, update.samples, reported)
+
+
+def keep(agent: Agent, config: RoundConfig, body: bytes, samples: int, statement: bytes) -> PreparedUpdate:
+    """Sign what is to be submitted, and keep it before anybody learns of it."""
+    wire_digest = hashlib.sha256(body).hexdigest()
     prepared = PreparedUpdate(
         round_id=config.round_id,
         config=config.encode(),
         wire_digest=wire_digest,
-        samples=update.samples,
+        samples=samples,
         statement=statement,
         signature=dsse.sign(agent.key, dsse.SUBMISSION_TYPE, statement),
     )
@@ -94,7 +110,8 @@ def submit(agent: Agent, prepared: PreparedUpdate) -> bool:
         return False
     key = agent.key
     envelope = statements.Envelope(prepared.statement, key.public.key_id, _signature(key, prepared))
-    headers = {"Content-Type": CONTENT_TYPE, "Submission-Statement": envelope.compact()}
+    kind = envelope.fields()["kind"]
+    headers = {"Content-Type": CONTENT_TYPES[kind], "Submission-Statement": envelope.compact()}
     try:
         answer = agent.coordinator.post_bytes("federation/round/submit-gradient", body, headers)
     except Refused as refusal:

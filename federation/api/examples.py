@@ -149,6 +149,8 @@ ROUND_STATUS = [
             "orgs_submitted": 2,
             "orgs_expected": 2,
             "phase": "aggregation",
+            "step": None,
+            "protection": "plain",
             "convergence_metric": 0.0123,
             "round_number": 1,
             "model_name": "global",
@@ -227,4 +229,27 @@ CAMPAIGN_START = [
             "aggregation_params": {"robust_method": "trimmed_mean", "trim_ppm": 200000},
         },
     ),
+]
+
+_TAKEN = _response("taken", {"status": "accepted", "step": "shares"})
+_SIGNED_STATEMENT = {
+    "statement": "eyJjaGFpbl9pZCI6IjVjMi4uLiJ9",
+    "key_id": "9f2c8e0b7d3a4c5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6",
+    "signature": "MEUCIQDx",
+}
+MASKING_ADVERTISE = [_request("advertisement", _SIGNED_STATEMENT), _TAKEN]
+MASKING_SHARE = [
+    _request(
+        "sealed shares",
+        {"roster_hash": "5c" * 32, "shares": {"org-beta": "c2VhbGVk", "org-gamma": "c2VhbGVkIHRvbw=="}},
+    ),
+    _TAKEN,
+]
+MASKING_CONFIRM = [_request("confirmation", _SIGNED_STATEMENT), _TAKEN]
+MASKING_UNMASK = [
+    _request(
+        "one of three dropped out",
+        {"self_seeds": {"org-alpha": "00" * 33, "org-beta": "01" * 33}, "mask_keys": {"org-gamma": "02" * 33}},
+    ),
+    _TAKEN,
 ]

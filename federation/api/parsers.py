@@ -13,7 +13,7 @@ from federation.api.errors import EmptyBody, MalformedTensors
 from federation.api.statement_header import HEADER, META_KEY, SignedStatement, read_statement
 from federation.api.update_json import SubmissionDocument, decode_json, read_array
 from federation.errors import StatementMalformed
-from federation.services.received import FlatValues, NamedTensors, ReceivedUpdate
+from federation.services.received import FlatValues, MaskedValues, NamedTensors, ReceivedUpdate
 from flxdr.core.errors import FlxdrError, Malformed
 from models_ml import codec
 
@@ -119,6 +119,15 @@ class RawUpdateParser(UpdateParser):
         return _described(body, described, FlatValues(np.frombuffer(body.data, dtype=dtype)))
 
 
+class MaskedUpdateParser(UpdateParser):
+    """A masked update: little-endian words, as long as the model; the statement is in the header."""
+
+    media_type = "application/vnd.flxdr.masked-update"
+
+    def read(self, body: Body, statement: SignedStatement | None, parameters: Mapping[str, str]) -> ReceivedUpdate:
+        return _described(body, _required(statement), MaskedValues())
+
+
 def received_update(request: Request) -> ReceivedUpdate:
     """The update in a request's body."""
     _declared(request.META, limit=settings.FLXDR.max_submission_bytes)
@@ -131,7 +140,9 @@ def received_document(request: Request) -> dict[str, Any]:
     return cast("dict[str, Any]", request.data)
 
 
-def _described(body: Body, statement: SignedStatement, payload: FlatValues | NamedTensors) -> ReceivedUpdate:
+def _described(
+    body: Body, statement: SignedStatement, payload: FlatValues | NamedTensors | MaskedValues
+) -> ReceivedUpdate:
     return ReceivedUpdate(
         round_id=statement.fields.round_id,
         org_id=statement.fields.org,
@@ -145,6 +156,7 @@ def _described(body: Body, statement: SignedStatement, payload: FlatValues | Nam
         statement=statement.envelope.statement,
         signature=statement.envelope.signature,
         key_id=statement.envelope.key_id,
+        roster_hash=statement.fields.roster_hash,
     )
 
 

@@ -76,6 +76,8 @@ class RoundStatusAnswer(Answer):
     orgs_submitted = serializers.IntegerField()
     orgs_expected = serializers.IntegerField()
     phase = serializers.CharField()
+    step = serializers.CharField(allow_null=True, help_text="of a masked collection; null for other rounds")
+    protection = serializers.CharField()
     convergence_metric = serializers.FloatField(
         allow_null=True, help_text="L2 norm of the aggregated update in model units; null before the aggregation"
     )
@@ -120,8 +122,10 @@ class CurrentRoundEntry(Answer):
     config = serializers.CharField(help_text="canonical bytes of the round's configuration, base64")
     config_hash = serializers.CharField()
     parent_hash = serializers.CharField(allow_null=True)
-    deadline = serializers.DateTimeField()
+    deadline = serializers.DateTimeField(help_text="of the collection, or of the step that it is at")
     submitted = serializers.BooleanField()
+    step = serializers.CharField(allow_null=True, help_text="of a masked collection; null for other rounds")
+    awaited = serializers.BooleanField(help_text="whether the round waits for the calling organization")
 
 
 class HeadEntry(Answer):

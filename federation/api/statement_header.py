@@ -26,10 +26,11 @@ class StatementFields(msgspec.Struct, frozen=True):
 
     round_id: Identifier
     org: Identifier
-    kind: Literal["weights", "delta"]
+    kind: Literal["weights", "delta", "masked"]
     samples: int
     metrics: Annotated[dict[_Name, int], msgspec.Meta(max_length=64)]
     privacy: Annotated[dict[_Name, Any], msgspec.Meta(max_length=32)]
+    roster_hash: str | None = None
 
 
 @dataclass(frozen=True)

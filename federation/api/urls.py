@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 
 from federation.api.identifiers import IdentifierConverter
 from federation.api.views.campaigns import CampaignStartViewSet, CampaignViewSet
+from federation.api.views.masking import MaskingViewSet
 from federation.api.views.models import ModelFileViewSet, ModelViewSet
 from federation.api.views.organizations import (
     OrganizationDecisionViewSet,
@@ -17,6 +18,8 @@ from federation.api.views.submissions import OwnSubmissionViewSet, SubmissionVie
 
 register_converter(IdentifierConverter, "identifier")
 _decision = OrganizationDecisionViewSet.as_view
+_masking = MaskingViewSet.as_view
+_ROUND = "federation/round/<identifier:round_id>"
 _ORGANIZATION = "federation/organizations/<identifier:org_id>"
 
 urlpatterns = [
@@ -45,6 +48,12 @@ urlpatterns = [
         ParticipantsViewSet.as_view({"get": "page"}),
         name="round-participants",
     ),
+    path(f"{_ROUND}/advertise", _masking({"post": "advertise"}), name="masking-advertise"),
+    path(f"{_ROUND}/roster", _masking({"get": "roster"}), name="masking-roster"),
+    path(f"{_ROUND}/shares", _masking({"get": "shares", "post": "share"}), name="masking-shares"),
+    path(f"{_ROUND}/survivors", _masking({"get": "survivors"}), name="masking-survivors"),
+    path(f"{_ROUND}/consistency", _masking({"get": "confirmations", "post": "confirm"}), name="masking-consistency"),
+    path(f"{_ROUND}/unmask", _masking({"post": "unmask"}), name="masking-unmask"),
     path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
     path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),
     path("federation/model/<identifier:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),

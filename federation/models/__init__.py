@@ -2,6 +2,7 @@
 
 from federation.models.aggregation_shard import AggregationShard
 from federation.models.campaign import Campaign
+from federation.models.masking import MaskedMean, MaskingMessage
 from federation.models.model_version import ModelVersion
 from federation.models.organization import EnrolmentToken, Organization
 from federation.models.round import Participant, TrainingRound
@@ -11,6 +12,8 @@ __all__ = [
     "AggregationShard",
     "Campaign",
     "EnrolmentToken",
+    "MaskedMean",
+    "MaskingMessage",
     "ModelVersion",
     "Organization",
     "Participant",

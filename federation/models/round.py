@@ -5,14 +5,18 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from federation.masking.steps import Step
 from federation.models.organization import Organization
+
+STEPS = [(step.value, step.value.replace("_", " ")) for step in Step]
 
 
 class TrainingRound(models.Model):
     """One round of federated training for one model.
 
     `config` holds the canonical bytes of everything that was fixed at the start; `config_hash` is what every message
-    of the round is bound to. `token` and `lease_until` belong to the worker that claimed the round.
+    of the round is bound to. A masked round collects in steps: `step` is the one that it is at, or ended with; other
+    rounds have none. `token` and `lease_until` belong to the worker that claimed the round.
     """
 
     class Status(models.TextChoices):
@@ -32,8 +36,9 @@ class TrainingRound(models.Model):
     config_hash = models.CharField(max_length=64)
     aggregation_method = models.CharField(max_length=64)
     protection = models.CharField(max_length=16)
+    step = models.CharField(max_length=16, choices=STEPS, blank=True, help_text="of a masked collection")
     min_orgs = models.PositiveIntegerField()
-    deadline = models.DateTimeField()
+    deadline = models.DateTimeField(help_text="of the collection, or of the step that a masked collection is at")
     started_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True, blank=True, help_text="end of the collection")
     finished_at = models.DateTimeField(null=True, blank=True)

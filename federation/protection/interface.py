@@ -1,41 +1,50 @@
-"""What a protection is: how updates are stored while a round collects them, and how they become a cohort."""
+"""What a protection is: what the coordinator sees of an update, and with which aggregations that can be combined."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 
-from models_ml.codec import ModelSchema, Tensors
-from models_ml.vector_file import StoredVector
+@dataclass(frozen=True)
+class Combination:
+    """What a protection is to be combined with when a round is configured.
+
+    Attributes:
+        method: the aggregation method, for messages.
+        robust_method: None for the methods that need nothing but the weighted mean.
+        minimum: the fewest vectors that the method can combine.
+        participants: how many organisations would take part.
+        keyless: those of them that have no key on the chain.
+    """
+
+    method: str
+    robust_method: str | None
+    minimum: int
+    participants: int
+    keyless: tuple[str, ...]
 
 
 class Protection(Protocol):
-    """One way of keeping single updates from the coordinator, or of not doing so."""
+    """One way of keeping single updates from the coordinator, or of not doing so.
+
+    `frac_bits` is the fixed point in which updates leave an organisation: units of 2^-frac_bits. `is_masked` tells
+    whether the coordinator learns sums only, and therefore collects in the steps of `federation.masking`.
+    """
 
     @property
     def name(self) -> str:
         """What a round's configuration calls it."""
 
-    def check_combination(self, *, aggregation_method: str, participants: int) -> None:
-        """Refuse what this protection cannot do, when a round is configured.
+    @property
+    def frac_bits(self) -> int: ...
+
+    @property
+    def is_masked(self) -> bool: ...
+
+    def buckets_for(self, combination: Combination) -> int:
+        """How many buckets of organisations a round needs; 0 where they are not divided.
 
         Raises:
-            IncompatibleProtection: with the reason and what to choose instead.
-        """
-
-    def seal(self, delta: Tensors) -> bytes:
-        """The bytes that are stored of an accepted update."""
-
-    def vectors(self, stored: Iterable[Path], schema: ModelSchema) -> Iterator[StoredVector[np.int32]]:
-        """The stored updates as vectors for the aggregation, in the given order; their values stay in the files.
-
-        Args:
-            stored: files that hold what `seal` returned.
-
-        Raises:
-            SubmissionDamaged: a file that `seal` did not write, or of another schema.
-            OSError: it cannot be read.
+            IncompatibleProtection: what cannot be combined, with the reason and what to choose instead.
         """

@@ -5,34 +5,19 @@ What leaves an organisation is still only its update, signed by it; noise (if th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from federation.errors import SubmissionDamaged
-from models_ml import codec
-from models_ml.codec import ModelSchema, Tensors
-from models_ml.errors import NotCanonicalModel
-from models_ml.vector_file import StoredVector, open_vector
+from federation.protection.interface import Combination
+from models_ml.fixed_point import FRAC_BITS
 
 
 @dataclass(frozen=True)
 class Plain:
-    """Stores updates as canonical tensor files."""
+    """Every aggregation works on clear updates."""
 
     name: str = "plain"
+    frac_bits: int = FRAC_BITS
+    is_masked: bool = False
 
-    def check_combination(self, *, aggregation_method: str, participants: int) -> None:
-        """Every aggregation works on clear updates."""
-
-    def seal(self, delta: Tensors) -> bytes:
-        return codec.encode(delta)
-
-    def vectors(self, stored: Iterable[Path], schema: ModelSchema) -> Iterator[StoredVector[np.int32]]:
-        for path in stored:
-            try:
-                yield open_vector(path, schema)
-            except NotCanonicalModel as error:
-                raise SubmissionDamaged(f"a stored update cannot be read: {error.detail}") from error
+    def buckets_for(self, combination: Combination) -> int:
+        return 0

@@ -8,8 +8,11 @@ from types import MappingProxyType
 from federation.errors import RoundParametersInvalid
 from federation.protection.interface import Protection
 from federation.protection.plain import Plain
+from federation.protection.secagg import SECAGG
 
-PROTECTIONS: Mapping[str, Protection] = MappingProxyType({"plain": Plain()})
+PROTECTIONS: Mapping[str, Protection] = MappingProxyType(
+    {protection.name: protection for protection in (Plain(), SECAGG)}
+)
 
 
 def get(name: str) -> Protection:

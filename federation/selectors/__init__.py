@@ -3,7 +3,14 @@
 from federation.selectors.organizations import eligible_organizations, organizations_page, signing_keys
 from federation.selectors.participants import participants_page
 from federation.selectors.participation import current_round_for, own_submission
-from federation.selectors.rounds import campaign_detail, round_by_id, round_started, round_status, rounds_page
+from federation.selectors.rounds import (
+    campaign_detail,
+    counted_submissions,
+    round_by_id,
+    round_started,
+    round_status,
+    rounds_page,
+)
 from federation.selectors.status import federation_status
 from federation.selectors.versions import (
     model_by_hash,
@@ -16,6 +23,7 @@ from federation.selectors.versions import (
 
 __all__ = [
     "campaign_detail",
+    "counted_submissions",
     "current_round_for",
     "eligible_organizations",
     "federation_status",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from django.db.models import Case, Exists, IntegerField, OuterRef, Value, When
+from django.db.models import Exists, OuterRef
 
 import ledger.selectors
 from federation.errors import SubmissionMissing
 from federation.models import ModelVersion, Submission, TrainingRound
 from federation.round_config import RoundConfig
-from federation.selectors.rounds import round_by_id
+from federation.selectors import masking
+from federation.selectors.rounds import counted_submissions, round_by_id
 from flxdr.core.clock import format_timestamp
 from ledger.chain import merkle
 from ledger.chain.block import SubmissionEntry, submission_leaves
@@ -40,38 +41,30 @@ def own_submission(org_id: str, round_id: str) -> dict[str, Any]:
         RoundMissing, SubmissionMissing
     """
     training_round = round_by_id(round_id)
-    rows = training_round.submissions.select_related("organization").order_by("organization__org_id")
-    submissions = list(rows.defer("statement", "signature", "metrics"))
-    index = next((i for i, row in enumerate(submissions) if row.organization.org_id == org_id), None)
-    if index is None:
+    own = training_round.submissions.filter(organization__org_id=org_id).first()
+    if own is None:
         raise SubmissionMissing(f"{org_id} has no submission in {round_id}")
-    own = submissions[index]
     return {
         "gradient_id": own.gradient_id,
         "round_id": round_id,
         "submission_digest": own.wire_digest,
         "samples": own.samples,
         "received_at": format_timestamp(own.received_at),
-    } | _inclusion(training_round, submissions, index)
+    } | _inclusion(training_round, own)
 
 
 def _open_round(org_id: str, model: str | None) -> dict[str, Any] | None:
     submitted = Exists(Submission.objects.filter(training_round=OuterRef("pk"), organization__org_id=org_id))
     rounds = TrainingRound.objects.filter(
         status__in=TrainingRound.OPEN, participants__organization__org_id=org_id
-    ).annotate(
-        submitted=submitted,
-        waits=Case(
-            When(submitted=False, status=TrainingRound.Status.IN_PROGRESS, then=Value(0)),
-            default=Value(1),
-            output_field=IntegerField(),
-        ),
-    )
+    ).annotate(submitted=submitted)
     if model is not None:
         rounds = rounds.filter(model_name=model)
-    current = rounds.order_by("waits", "id").first()
-    if current is None:
+    opened = list(rounds.order_by("id"))  # one a model at most
+    if not opened:
         return None
+    awaiting = [each for each in opened if _is_awaited(each, org_id)]
+    current = awaiting[0] if awaiting else opened[0]
     config = bytes(current.config)
     return {
         "round_id": current.round_id,
@@ -83,15 +76,28 @@ def _open_round(org_id: str, model: str | None) -> dict[str, Any] | None:
         "parent_hash": RoundConfig.decode(config).parent_hash,
         "deadline": format_timestamp(current.deadline),
         "submitted": current.submitted,
+        "step": current.step or None,
+        "awaited": bool(awaiting),
     }
 
 
-def _inclusion(training_round: TrainingRound, submissions: list[Submission], index: int) -> dict[str, Any]:
-    if not ModelVersion.objects.filter(training_round=training_round).exists():
+def _is_awaited(current: TrainingRound, org_id: str) -> bool:
+    """Whether the round waits for the organisation: for its update, or for its answer to a masked round's step."""
+    if current.status != TrainingRound.Status.IN_PROGRESS:
+        return False
+    if current.step:
+        return masking.is_awaited(current, org_id)
+    submitted: bool = current.submitted  # type: ignore[attr-defined]  # annotated by the query
+    return not submitted
+
+
+def _inclusion(training_round: TrainingRound, own: Submission) -> dict[str, Any]:
+    """The proof for a submission that counts, once the round has proposed a model; nulls else."""
+    rows = list(counted_submissions(training_round).defer("statement", "signature", "metrics"))
+    index = next((place for place, row in enumerate(rows) if row.pk == own.pk), None)
+    if index is None or not ModelVersion.objects.filter(training_round=training_round).exists():
         return {"leaf_index": None, "tree_size": None, "proof": None, "submissions_root": None}
-    leaves = submission_leaves(
-        SubmissionEntry(row.organization.org_id, row.wire_digest, row.samples) for row in submissions
-    )
+    leaves = submission_leaves(SubmissionEntry(row.organization.org_id, row.wire_digest, row.samples) for row in rows)
     return {
         "leaf_index": index,
         "tree_size": len(leaves),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from federation.errors import CampaignMissing, RoundMissing
-from federation.models import Campaign, Participant, TrainingRound
+from federation.models import Campaign, Participant, Submission, TrainingRound
 from flxdr.core.clock import format_timestamp
 
 Status = TrainingRound.Status
@@ -31,6 +33,17 @@ def round_by_id(round_id: str) -> TrainingRound:
     return training_round
 
 
+def counted_submissions(training_round: TrainingRound) -> QuerySet[Submission]:
+    """The submissions that a round's result rests on, in the order of their organisations.
+
+    Of a masked round those of the groups that were unmasked; before that, and of other rounds, all of them.
+    """
+    submissions = training_round.submissions.select_related("organization").order_by("organization__org_id")
+    groups = training_round.masked_means.values_list("organizations", flat=True)
+    names = [name for group in groups for name in group]
+    return submissions.filter(organization__org_id__in=names) if names else submissions
+
+
 def round_started(training_round: TrainingRound) -> dict[str, Any]:
     """The answer to a start."""
     participants = training_round.participants.order_by("organization__org_id")
@@ -50,6 +63,7 @@ def round_status(training_round: TrainingRound) -> dict[str, Any]:
     """Where a round stands: the guide's fields, and what explains them.
 
     `convergence_metric` is the L2 norm of the aggregated update in model units, null before the aggregation.
+    `step` is the one that a masked collection is at, or ended with; null for rounds that collect updates in the clear.
     `unprotected` counts submissions that declared no privacy mechanism, `unsigned` those without a signature.
     """
     rows = list(training_round.participants.values_list("organization__org_id", "status"))
@@ -61,6 +75,8 @@ def round_status(training_round: TrainingRound) -> dict[str, Any]:
         "orgs_submitted": len(rows) - len(missing),
         "orgs_expected": len(rows),
         "phase": PHASES[Status(training_round.status)],
+        "step": training_round.step or None,
+        "protection": training_round.protection,
         "convergence_metric": training_round.convergence_metric,
         "round_number": training_round.number,
         "model_name": training_round.model_name,

@@ -28,6 +28,11 @@ class NamedTensors:
 
 
 @dataclass(frozen=True)
+class MaskedValues:
+    """A masked update: words that mean nothing without the round's other ones; they are the body."""
+
+
+@dataclass(frozen=True)
 class ReceivedUpdate:
     """A parsed submission.
 
@@ -35,19 +40,20 @@ class ReceivedUpdate:
     dtypes are refused.
 
     Args:
-        kind: `weights` (the whole model) or `delta` (its difference to the parent).
+        kind: `weights` (the whole model), `delta` (its difference to the parent), or `masked`.
         payload: the arrays.
         wire_digest: SHA-256 (hex) of `body`.
         body: the request body as received.
         statement: canonical statement bytes; None where none was sent (allowed for JSON only).
         signature: over the statement; None where none was sent.
         key_id: the key that the signature names.
+        roster_hash: of the roster for which a masked update was masked.
     """
 
     round_id: str
     org_id: str
     kind: str
-    payload: FlatValues | NamedTensors
+    payload: FlatValues | NamedTensors | MaskedValues
     samples: int
     metrics: Mapping[str, float]
     wire_digest: str
@@ -56,3 +62,4 @@ class ReceivedUpdate:
     statement: bytes | None = None
     signature: bytes | None = None
     key_id: str | None = None
+    roster_hash: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from federation.models import ModelVersion
-from federation.services import governed, rounds
+from federation.services import governed, round_failure
 from federation.services.queue import ADVANCE_CAMPAIGN, enqueue
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock, ManualClock, SystemClock
@@ -61,7 +61,7 @@ class ReleaseListener:
             return
         clock = _clock_of(proposal)
         _settle(version, clock)
-        rounds.fail_round(
+        round_failure.fail_round(
             round_id=version.training_round.round_id,
             code=QUORUM_NOT_REACHED,
             reason=reason,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db.models import F
 
 from federation.models import Organization, Participant, TrainingRound
 
 
-def note_missed(training_round: TrainingRound) -> None:
-    """Mark the participants who never submitted, and count it for them."""
+def note_missed(training_round: TrainingRound, org_ids: Collection[str] | None = None) -> None:
+    """Mark the participants who never submitted (of `org_ids`, if given), and count it for them."""
     absent = training_round.participants.filter(status=Participant.Status.EXPECTED)
+    if org_ids is not None:
+        absent = absent.filter(organization__org_id__in=org_ids)
     _count("missed_count", list(absent.values_list("organization_id", flat=True)))
     absent.update(status=Participant.Status.MISSED)
 

@@ -18,6 +18,7 @@ from federation.aggregation.weighting import WEIGHTINGS
 from federation.errors import IncompatibleAggregation, PrivacyRequired, RoundParametersInvalid, TooFewOrganizations
 from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
+from federation.protection.interface import Combination
 from federation.round_config import PPM, LocalTraining
 
 DEFAULT_MINIMUM = 2
@@ -140,16 +141,38 @@ def local_training(model_name: str, chosen: Aggregation, overrides: Mapping[str,
     return LocalTraining(**values, normaliser_hash=normaliser.model_hash if normaliser else None)
 
 
-def protection_of(name: str | None, chosen: Aggregation, participants: int) -> str:
-    """The protection of a round, checked against its aggregation.
+@dataclass(frozen=True)
+class ChosenProtection:
+    """A protection that can be combined with the round's aggregation; `buckets` as in the configuration."""
+
+    name: str
+    frac_bits: int
+    is_masked: bool
+    buckets: int
+
+
+def protection_of(name: str | None, chosen: Aggregation, participants: Sequence[Organization]) -> ChosenProtection:
+    """The protection of a round, checked against its aggregation and its participants.
 
     Raises:
         RoundParametersInvalid: no such protection.
-        IncompatibleProtection: it cannot be combined with the aggregation.
+        IncompatibleProtection: it cannot be combined with them.
     """
     protection = protections.get(name or settings.FLXDR.protection)
-    protection.check_combination(aggregation_method=chosen.method, participants=participants)
-    return protection.name
+    combination = Combination(
+        method=chosen.method,
+        robust_method=chosen.strategy.name if chosen.method == registry.ROBUST else None,
+        minimum=chosen.strategy.minimum(),
+        participants=len(participants),
+        keyless=tuple(
+            organization.org_id
+            for organization in participants
+            if organization.key_status != Organization.KeyStatus.PROVEN
+        ),
+    )
+    return ChosenProtection(
+        protection.name, protection.frac_bits, protection.is_masked, protection.buckets_for(combination)
+    )
 
 
 def privacy_mechanism() -> Mapping[str, Any]:

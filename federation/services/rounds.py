@@ -1,4 +1,4 @@
-"""The life of a round: start, end of the collection, failure.
+"""The life of a round: start, end of the collection, abortion.
 
 `in_progress -> aggregating -> verifying -> completed`, and `failed` from any of the first three. The step from
 `aggregating` is in `aggregation`, the one from `verifying` in `release`.
@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,19 +17,22 @@ from django.db.models import Max
 
 import ledger.selectors
 from federation import selectors
-from federation.errors import RoundMissing, RoundOpen, RoundStateConflict, WrongRoundNumber
+from federation.errors import IncompatibleProtection, RoundMissing, RoundOpen, RoundStateConflict, WrongRoundNumber
+from federation.masking.steps import Step
 from federation.models import Campaign, ModelVersion, Participant, TrainingRound
 from federation.round_config import RoundConfig
-from federation.services import aggregation_scratch, model_versions, reputation, round_setup
+from federation.services import model_versions, reputation, round_setup
 from federation.services.attendance import Attendance
+from federation.services.masking import steps as masking_steps
 from federation.services.queue import AGGREGATE_ROUND, enqueue
+from federation.services.round_failure import fail_round
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
 from ledger.services.locking import lock_chain
 from ledger.services.proposals import withdraw
 from models_ml.codec import ModelSchema
-from models_ml.fixed_point import FRAC_BITS, MAX_UPDATE
+from models_ml.fixed_point import MAX_UPDATE
 from privacy.services import budget
 
 
@@ -69,9 +72,16 @@ def start_round(
     with transaction.atomic():
         number = _next_number(model_name, round_number)
         organizations = selectors.eligible_organizations()
+        protected = round_setup.protection_of(protection, chosen, organizations)
         needed = round_setup.minimum_of(min_orgs, chosen, organizations)
         parent = model_versions.ensure_parent(model_name=model_name, clock=clock)
         schema = ModelSchema.from_json(parent.schema) if parent else None
+        if protected.is_masked and schema is None:
+            raise IncompatibleProtection(
+                f"{model_name} has no schema yet, and a masked update cannot fix one",
+                expected="a model of the registry, or one that an earlier round fixed",
+                action="Start its first round with protection plain.",
+            )
         mechanism = round_setup.privacy_mechanism()
         config = RoundConfig(
             chain_id=ledger.selectors.chain_id(),
@@ -85,8 +95,8 @@ def start_round(
             aggregation_params=chosen.params,
             weighting=chosen.weighting,
             optimizer_state_hash=round_setup.optimizer_state(parent, chosen),
-            protection=round_setup.protection_of(protection, chosen, len(organizations)),
-            frac_bits=FRAC_BITS,
+            protection=protected.name,
+            frac_bits=protected.frac_bits,
             max_abs=MAX_UPDATE,
             clip_norm_ppm=round_setup.clip_norm_ppm(mechanism),
             n_max=len(organizations),
@@ -95,6 +105,8 @@ def start_round(
             participants=tuple(organization.org_id for organization in organizations),
             min_orgs=needed,
             deadline=clock.now() + timedelta(seconds=seconds),
+            masking_buckets=protected.buckets,
+            step_seconds=settings.FLXDR.masking_step_timeout if protected.is_masked else 0,
         )
         training_round = _create(config, campaign, clock)
         Participant.objects.bulk_create(
@@ -118,7 +130,7 @@ def start_round(
 
 
 def close_collection(*, round_id: str, clock: Clock, actor: str = COORDINATOR) -> bool:
-    """End the collection if it is due: everybody has submitted, or the deadline has passed.
+    """End the collection, or the step that it is at, if it is due: everybody has answered, or the deadline has passed.
 
     At the deadline the round goes on with at least its minimum of updates and at most `FL_MAX_ORG_FAILURE_RATE` of the
     organisations missing; else it fails and says who was missing.
@@ -130,6 +142,8 @@ def close_collection(*, round_id: str, clock: Clock, actor: str = COORDINATOR) -
         training_round = TrainingRound.objects.select_for_update().filter(round_id=round_id).first()
         if training_round is None or training_round.status != Status.IN_PROGRESS:
             return False
+        if training_round.step:
+            return masking_steps.advance(training_round, clock)
         present = Attendance.of(training_round)
         now = clock.now()
         if present.missing and now < training_round.deadline:
@@ -154,47 +168,6 @@ def close_collection(*, round_id: str, clock: Clock, actor: str = COORDINATOR) -
             reputation.note_missed(training_round)
             enqueue(AGGREGATE_ROUND, round_id=round_id)
         return closed
-
-
-def fail_round(
-    *,
-    round_id: str,
-    code: str,
-    reason: str,
-    clock: Clock,
-    actor: str = COORDINATOR,
-    sources: Sequence[Status] = TrainingRound.OPEN,
-    token: str | None = None,
-) -> bool:
-    """End an open round without a model, and the campaign that it belongs to.
-
-    Args:
-        code: machine-readable reason.
-        sources: the statuses from which it may fail.
-        token: of the claim by which the caller holds the round, if it does.
-
-    Returns:
-        Whether this call ended it.
-    """
-    now = clock.now()
-    with transaction.atomic():
-        for source in sources:
-            fields: dict[str, Any] = {"failure_code": code, "failure_reason": reason, "finished_at": now}
-            if source == Status.IN_PROGRESS:
-                fields["closed_at"] = now
-            if move(
-                round_id=round_id,
-                source=source,
-                target=Status.FAILED,
-                actor=actor,
-                reason=f"{code}: {reason}",
-                token=token,
-                clock=clock,
-                **fields,
-            ):
-                _after_failure(round_id, source, f"{code}: {reason}", clock)
-                return True
-        return False
 
 
 def abort_round(*, round_id: str, actor: str, reason: str, clock: Clock) -> TrainingRound:
@@ -260,6 +233,7 @@ def _create(config: RoundConfig, campaign: Campaign | None, clock: Clock) -> Tra
                 config_hash=config.config_hash,
                 aggregation_method=config.aggregation_method,
                 protection=config.protection,
+                step=Step.ADVERTISE if config.step_seconds else "",
                 min_orgs=config.min_orgs,
                 deadline=config.deadline,
                 started_at=clock.now(),
@@ -267,27 +241,3 @@ def _create(config: RoundConfig, campaign: Campaign | None, clock: Clock) -> Tra
             )
     except IntegrityError as error:
         raise RoundOpen(f"another round of {config.model_name} was started at this moment") from error
-
-
-def _after_failure(round_id: str, source: Status, reason: str, clock: Clock) -> None:
-    training_round = TrainingRound.objects.get(round_id=round_id)
-    if source == Status.IN_PROGRESS:
-        reputation.note_missed(training_round)
-    aggregation_scratch.stop_shards(training_round)
-    ModelVersion.objects.filter(training_round=training_round, status=ModelVersion.Status.CANDIDATE).update(
-        status=ModelVersion.Status.REFUSED
-    )
-    if training_round.campaign_id is not None:
-        _stop_campaign(training_round.campaign_id, f"round {training_round.number}: {reason}", clock)
-
-
-def _stop_campaign(campaign_id: int, reason: str, clock: Clock) -> None:
-    running = Campaign.objects.filter(pk=campaign_id, status=Campaign.Status.RUNNING)
-    if running.update(status=Campaign.Status.STOPPED, stop_reason=reason, finished_at=clock.now()) == 1:
-        record_event(
-            kind="campaign.stopped",
-            actor=COORDINATOR,
-            subject=f"campaign {campaign_id}",
-            data={"reason": reason},
-            clock=clock,
-        )

@@ -139,6 +139,7 @@ def _compare(received: ReceivedUpdate, config: RoundConfig, config_hash: str) ->
             privacy=received.privacy,
             wire_digest=received.wire_digest,
             metrics=received.metrics,
+            roster_hash=received.roster_hash,
         )
     )
     stated = statements.Envelope(received.statement).fields()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 
 from django.db import transaction
 
@@ -15,10 +16,13 @@ from federation.errors import (
     RoundClosed,
     RoundMissing,
 )
+from federation.masking.steps import Step
 from federation.models import Organization, Participant, Submission, TrainingRound
 from federation.protection import registry as protections
 from federation.round_config import RoundConfig
 from federation.services import model_versions, reputation, rounds, submission_checks, update_values
+from federation.services.masking import masked_updates
+from federation.services.masking.messages import require_step
 from federation.services.received import ReceivedUpdate
 from flxdr.core.clock import Clock
 from flxdr.core.errors import FlxdrError
@@ -60,27 +64,28 @@ def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tup
     existing = _existing(training_round, organization, received.wire_digest)
     if existing is not None:
         return existing, False
-    _require_open(training_round, clock)
+    _require_open(training_round, organization, clock)
 
     config = RoundConfig.decode(bytes(training_round.config))
     try:
-        submission, delta, norm = _checked(organization, training_round, config, received)
+        submission = _described(organization, training_round, config, received)
+        update = _clear_update(received, submission, config)
     except (BlobMissing, BlobDamaged):
         raise  # the parent's file: no fault of the organisation
     except FlxdrError:
         with transaction.atomic():
             reputation.note_rejected(organization.pk)
         raise
-    return _store(submission=submission, delta=delta, norm=norm, body=received.body, config=config, clock=clock)
+    return _store(submission=submission, update=update, body=received.body, config=config, clock=clock)
 
 
-def _checked(
+def _described(
     organization: Organization, training_round: TrainingRound, config: RoundConfig, received: ReceivedUpdate
-) -> tuple[Submission, Delta, float]:
-    """The submission as it would be stored, its delta to the parent and the delta's norm."""
+) -> Submission:
+    """The submission as it would be stored, from what is said about the update."""
     keyed = organization.key_status == Organization.KeyStatus.PROVEN
     signed = submission_checks.check_statement(received, config, training_round.config_hash, keyed=keyed)
-    submission = Submission(
+    return Submission(
         gradient_id=f"grad-{secrets.token_hex(8)}",
         training_round=training_round,
         organization=organization,
@@ -93,8 +98,6 @@ def _checked(
         signature=signed.signature,
         key_id=signed.key_id,
     )
-    delta = _delta(received, config)
-    return submission, delta, update_values.checked_norm(delta, submission.privacy, config)
 
 
 def _require_organization(principal_org: str, claimed: str) -> Organization:
@@ -121,7 +124,7 @@ def _existing(training_round: TrainingRound, organization: Organization, wire_di
     return existing
 
 
-def _require_open(training_round: TrainingRound, clock: Clock) -> None:
+def _require_open(training_round: TrainingRound, organization: Organization, clock: Clock) -> None:
     if training_round.status != TrainingRound.Status.IN_PROGRESS:
         raise RoundClosed(
             f"{training_round} is {training_round.status}",
@@ -130,17 +133,31 @@ def _require_open(training_round: TrainingRound, clock: Clock) -> None:
         )
     if clock.now() >= training_round.deadline:
         raise RoundClosed(f"the deadline of {training_round} has passed", action="Wait for the next round.")
+    if training_round.step:
+        require_step(training_round, organization.org_id, Step.MASKED_INPUT, clock)
 
 
-def _delta(received: ReceivedUpdate, config: RoundConfig) -> Delta:
+@dataclass(frozen=True)
+class ClearUpdate:
+    """The delta to the parent that a submission in the clear comes to, and its norm in model units."""
+
+    delta: Delta
+    norm: float
+
+
+def _clear_update(received: ReceivedUpdate, submission: Submission, config: RoundConfig) -> ClearUpdate | None:
+    """What a submission holds, as far as the coordinator can see: nothing, if it is masked."""
     parent = model_versions.parent_of(config)
-    if parent is None:
-        return update_values.delta_of(received, None, None)
-    return update_values.delta_of(received, ModelSchema.from_json(parent.schema), model_versions.load(parent))
+    schema = None if parent is None else ModelSchema.from_json(parent.schema)
+    if protections.get(config.protection).is_masked:
+        masked_updates.check(submission.training_round, received, schema)
+        return None
+    delta = update_values.delta_of(received, schema, None if parent is None else model_versions.load(parent))
+    return ClearUpdate(delta, update_values.checked_norm(delta, submission.privacy, config))
 
 
 def _store(
-    *, submission: Submission, delta: Delta, norm: float, body: bytes, config: RoundConfig, clock: Clock
+    *, submission: Submission, update: ClearUpdate | None, body: bytes, config: RoundConfig, clock: Clock
 ) -> tuple[Submission, bool]:
     """Write the files, then the row, then end the collection if it was the last one."""
     with transaction.atomic():
@@ -148,17 +165,17 @@ def _store(
         existing = _existing(training_round, submission.organization, submission.wire_digest)
         if existing is not None:
             return existing, False
-        _require_open(training_round, clock)
-        _fix_schema(config, delta, clock)
+        _require_open(training_round, submission.organization, clock)
         now = clock.now()
-        update = protections.get(config.protection).seal(delta)
-        submission.update_digest = blobs().put(update)
+        if update is not None:
+            _fix_schema(config, update.delta, clock)
+        submission.update_digest = blobs().put(body if update is None else codec.encode(update.delta))
         if submission.update_digest != submission.wire_digest:
             blobs().put(body)
         submission.received_at = now
         submission.save(force_insert=True)
         training_round.participants.filter(organization=submission.organization).update(
-            status=Participant.Status.SUBMITTED, update_norm=norm
+            status=Participant.Status.SUBMITTED, update_norm=None if update is None else update.norm
         )
         Organization.objects.filter(pk=submission.organization_id).update(last_update_at=now, last_seen_at=now)
         _record(submission, config, clock)

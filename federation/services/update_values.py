@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.errors import ProtectionMismatch
 from federation.round_config import PPM, RoundConfig
-from federation.services.received import FlatValues, NamedTensors, ReceivedUpdate
+from federation.services.received import FlatValues, MaskedValues, NamedTensors, ReceivedUpdate
 from models_ml import codec
 from models_ml.codec import Int32, ModelSchema
 from models_ml.errors import SchemaMismatch
@@ -41,6 +42,8 @@ def delta_of(
     """
     if received.kind not in KINDS:
         raise UpdateInvalid(f"kind {received.kind!r}", expected=" | ".join(KINDS), field="kind")
+    if isinstance(received.payload, MaskedValues):
+        raise ProtectionMismatch("a masked update in a round without masks", expected="a delta in the clear")
     arrays = _named(received.payload, schema)
     return {
         name: _delta(name, array, received.kind, parent[name] if parent else None) for name, array in arrays.items()

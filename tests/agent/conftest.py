@@ -23,6 +23,9 @@ from federation.agent.session import Agent, Surroundings, open_agent
 from flxdr.core.keys import Algorithm, PrivateKey
 from tests.agent.fake_coordinator import FakeCoordinator
 from tests.agent.flows import write_flows
+from tests.agent.real_federation import federation
+
+__all__ = ["federation"]
 
 ORG = "org-a"
 PEER = "org-b"

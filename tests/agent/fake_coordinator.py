@@ -214,6 +214,8 @@ class FakeCoordinator(FakeFederation):
             "config": base64.b64encode(config.encode()).decode(),
             "config_hash": config.config_hash,
             "submitted": (config.round_id, org_id) in self.submitted,
+            "step": None,
+            "awaited": (config.round_id, org_id) not in self.submitted,
         }
 
     def _due(self, org_id: str) -> list[dict[str, Any]]:

@@ -241,7 +241,7 @@ def test_another_digest_in_the_confirmation_is_refused(bench: Bench) -> None:
 def test_a_round_of_another_model_does_not_hide_ones_own(make_bench: MakeBench) -> None:
     bench = make_bench(models=("edge-normaliser",))
     wanted = bench.coordinator.start_round("edge-normaliser")
-    foreign = {"round_id": "g", "model_name": "global", "status": "in_progress", "submitted": False}
+    foreign = {"round_id": "g", "model_name": "global", "status": "in_progress", "submitted": False, "awaited": True}
 
     def current(request: httpx.Request, answer: dict[str, Any]) -> dict[str, Any]:
         return answer if "model" in request.url.params else answer | {"round": foreign}

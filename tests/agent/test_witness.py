@@ -396,7 +396,10 @@ def test_a_state_file_from_before_gets_its_tree_and_its_lineages(bench: Bench, b
     now = chain.follow(agent).as_json() if blocks else None
     agent.state.close()
     with sqlite3.connect(bench.home.state_file) as db:
-        db.executescript("DROP TABLE node; DROP TABLE checkpoint; PRAGMA user_version = 1")
+        db.executescript(
+            "DROP TABLE node; DROP TABLE checkpoint; DROP TABLE masked_step; DROP TABLE masked_round;"
+            "PRAGMA user_version = 1"
+        )
         before = {**(now or {}), "v": 1, "releases": {}}
         before.pop("retired", None)
         db.execute("UPDATE chain SET state = ?", (json.dumps(before),))

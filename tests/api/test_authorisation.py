@@ -55,6 +55,14 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "federation/round/current", ORGANIZATIONS),
     ("GET", "federation/round/{finished}/submission", ORGANIZATIONS | {"outsider": 404}),
     ("GET", "federation/round/{finished}/participants", MEMBERS | {"outsider": 403}),
+    ("POST", "federation/round/{round_id}/advertise", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("GET", "federation/round/{round_id}/roster", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("POST", "federation/round/{round_id}/shares", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("GET", "federation/round/{round_id}/shares", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("GET", "federation/round/{round_id}/survivors", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("POST", "federation/round/{round_id}/consistency", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("GET", "federation/round/{round_id}/consistency", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("POST", "federation/round/{round_id}/unmask", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
     ("GET", "federation/rounds", MEMBERS),
     ("GET", "federation/models", MEMBERS),
     ("GET", "federation/model/{released}", MEMBERS),
@@ -128,7 +136,15 @@ def _add_others() -> None:
 
 
 def _body(path: str, names: dict[str, Any]) -> Any:
-    return {
+    signed = {"statement": "AAAA", "key_id": "0" * 64, "signature": "AAAA"}
+    messages = {
+        "advertise": signed,
+        "shares": {"roster_hash": "0" * 64, "shares": {}},
+        "consistency": signed,
+        "unmask": {"self_seeds": {}, "mask_keys": {}},
+    }
+    masking = {f"federation/round/{{round_id}}/{message}": body for message, body in messages.items()}
+    return masking.get(path) or {
         "federation/register": {"org_id": "org-new", "org_name": "New"},
         "federation/round/start": {"model": "edge-classifier"},
         "federation/round/submit-gradient": update(names["round_id"], "org-alpha"),

@@ -10,8 +10,8 @@ import pytest
 from django.db import OperationalError
 
 from federation.models import ModelVersion, Organization, Participant, Submission, TrainingRound
-from federation.protection.plain import Plain
 from federation.services import aggregation, candidates, reconcile, rounds
+from federation.services.aggregation import inputs
 from flxdr.core.clock import ManualClock
 from flxdr.platform.storage.blobs import blobs
 from ledger.models import Block, Proposal
@@ -133,7 +133,7 @@ class TestFailures:
         def broken(*_: Any, **__: Any) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(Plain, "vectors", broken)
+        monkeypatch.setattr(inputs, "open_vector", broken)
         with pytest.raises(ZeroDivisionError):
             aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
         training_round.refresh_from_db()

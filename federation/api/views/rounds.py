@@ -154,5 +154,4 @@ def service_parameters(body: dict[str, Any]) -> dict[str, Any]:
 
 def _is_due(answer: dict[str, Any]) -> bool:
     current = answer["round"]
-    awaits_update = current is not None and current["status"] == "in_progress" and not current["submitted"]
-    return awaits_update or bool(answer["proposals"])
+    return (current is not None and current["awaited"]) or bool(answer["proposals"])

@@ -12,7 +12,13 @@ from rest_framework.response import Response
 from federation import selectors
 from federation.api import examples
 from federation.api.documents import UpdateDocument
-from federation.api.parsers import JsonUpdateParser, RawUpdateParser, SafetensorsUpdateParser, received_update
+from federation.api.parsers import (
+    JsonUpdateParser,
+    MaskedUpdateParser,
+    RawUpdateParser,
+    SafetensorsUpdateParser,
+    received_update,
+)
 from federation.api.responses import OwnSubmissionAnswer, SubmissionAnswer
 from federation.api.statement_header import HEADER
 from federation.api.views.base import FederationViewSet, organization_of
@@ -36,20 +42,23 @@ class SubmissionViewSet(FederationViewSet):
     """Handing in an update."""
 
     permission_classes = (IsOperatorOrOrganization,)
-    parser_classes = (JsonUpdateParser, SafetensorsUpdateParser, RawUpdateParser)
+    parser_classes = (JsonUpdateParser, SafetensorsUpdateParser, RawUpdateParser, MaskedUpdateParser)
 
     @extend_schema(
         operation_id="submit_gradient",
         summary="Submit an update",
         description="Numbers as nested lists or base64 in JSON, a canonical safetensors file, or a raw "
         "little-endian vector (`application/octet-stream; dtype=f4`, or `dtype=i4`). Floats are in model units, int32 "
-        "in units of 2^-24. The same bytes again answer 200 with the same `gradient_id`; other bytes are refused.",
+        "in units of 2^-24. In a masked round a vector of masked words "
+        f"(`{MaskedUpdateParser.media_type}`). The same bytes again answer 200 with the same `gradient_id`; other "
+        "bytes are refused.",
         tags=["federation"],
         parameters=[_STATEMENT],
         request={
             "application/json": UpdateDocument,
             "application/vnd.safetensors": OpenApiTypes.BINARY,
             "application/octet-stream": OpenApiTypes.BINARY,
+            MaskedUpdateParser.media_type: OpenApiTypes.BINARY,
         },
         responses={201: SubmissionAnswer, 200: SubmissionAnswer},
         examples=examples.SUBMIT,

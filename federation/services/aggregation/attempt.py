@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.db import DatabaseError, transaction
 
 from federation.models import TrainingRound
-from federation.services import rounds
+from federation.services import round_failure
 from federation.services.aggregation import shards
 from federation.services.aggregation.claims import RoundClaim, ShardClaim, Superseded
 from federation.services.aggregation.pieces import PiecesLost
@@ -48,7 +48,7 @@ def _fail(claim: RoundClaim | ShardClaim, code: str, reason: str) -> None:
         # The round's row first, as everybody who ends a round.
         TrainingRound.objects.select_for_update().get(pk=claim.training_round.pk)
         if claim.held().exists():
-            rounds.fail_round(
+            round_failure.fail_round(
                 round_id=claim.training_round.round_id,
                 code=code,
                 reason=reason,

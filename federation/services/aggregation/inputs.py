@@ -6,20 +6,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
+from federation import selectors
 from federation.aggregation import registry, weighting
 from federation.aggregation.cohort import Cohort
 from federation.aggregation.strategy import Strategy
+from federation.errors import SubmissionDamaged
 from federation.models import ModelVersion, Submission, TrainingRound
-from federation.protection import registry as protections
 from federation.round_config import RoundConfig
 from federation.services import model_versions
 from flxdr.platform.storage.blobs import blobs
 from models_ml.codec import ModelSchema
+from models_ml.errors import NotCanonicalModel
+from models_ml.vector_file import StoredVector, open_vector
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """A round's configuration, the updates that it collected in the order of their organisations, and its parent."""
+    """A round's configuration, the updates that it collected in the order of their organisations, and its parent.
+
+    The cohort holds the updates themselves, or in a masked round the means of the groups that they were added up in.
+    """
 
     training_round: TrainingRound
     config: RoundConfig
@@ -45,18 +53,36 @@ def assemble(training_round: TrainingRound, parent: ModelVersion) -> Inputs:
         TooFewUpdates: the strategy cannot combine so few updates.
     """
     config = RoundConfig.decode(bytes(training_round.config))
-    submissions = _submissions(training_round)
+    submissions = list(selectors.counted_submissions(training_round))
     schema = ModelSchema.from_json(parent.schema)
-    store = blobs()
-    paths = [store.path(submission.update_digest) for submission in submissions]
-    cohort = Cohort(
-        updates=list(protections.get(config.protection).vectors(paths, schema)),
-        weights=weighting.weights([submission.samples for submission in submissions], config.weighting),
-        digests=[submission.wire_digest for submission in submissions],
-    )
+    cohort = _means(training_round, schema) if training_round.step else _updates(submissions, schema, config)
     strategy = registry.build(config.aggregation_method, config.aggregation_params)
     strategy.require(cohort.count)
     return Inputs(training_round, config, submissions, parent, schema, strategy, cohort)
+
+
+def _updates(submissions: Sequence[Submission], schema: ModelSchema, config: RoundConfig) -> Cohort:
+    return Cohort(
+        updates=[_opened(submission.update_digest, schema) for submission in submissions],
+        weights=weighting.weights([submission.samples for submission in submissions], config.weighting),
+        digests=[submission.wire_digest for submission in submissions],
+    )
+
+
+def _means(training_round: TrainingRound, schema: ModelSchema) -> Cohort:
+    means = list(training_round.masked_means.order_by("index"))
+    return Cohort(
+        updates=[_opened(mean.update_digest, schema) for mean in means],
+        weights=np.array([mean.weight for mean in means], dtype=np.int64),
+        digests=[mean.update_digest for mean in means],
+    )
+
+
+def _opened(digest: str, schema: ModelSchema) -> StoredVector[np.int32]:
+    try:
+        return open_vector(blobs().path(digest), schema)
+    except NotCanonicalModel as error:
+        raise SubmissionDamaged(f"a stored update cannot be read: {error.detail}") from error
 
 
 def verify(training_round: TrainingRound, parent: ModelVersion, renew: Callable[[], None]) -> None:
@@ -70,7 +96,8 @@ def verify(training_round: TrainingRound, parent: ModelVersion, renew: Callable[
         BlobDamaged: a file has changed.
     """
     config = RoundConfig.decode(bytes(training_round.config))
-    digests = [parent.blob_digest, *(submission.update_digest for submission in _submissions(training_round))]
+    stored = training_round.masked_means if training_round.step else training_round.submissions
+    digests = [parent.blob_digest, *stored.values_list("update_digest", flat=True)]
     if config.optimizer_state_hash is not None:
         digests.append(config.optimizer_state_hash)
     store = blobs()
@@ -91,7 +118,3 @@ def damage_told_from_trouble(training_round: TrainingRound, renew: Callable[[], 
     except OSError:
         verify(training_round, parent_of(training_round), renew)
         raise
-
-
-def _submissions(training_round: TrainingRound) -> list[Submission]:
-    return list(training_round.submissions.select_related("organization").order_by("organization__org_id"))

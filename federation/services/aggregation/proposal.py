@@ -30,7 +30,7 @@ class Outcome:
 
     Attributes:
         left_out: by index into the cohort, why an update does not count.
-        scores: in the cohort's order.
+        scores: in the cohort's order; none in a masked round, whose single updates nobody sees.
     """
 
     inputs: Inputs
@@ -44,7 +44,8 @@ def outcome(
 ) -> Outcome:
     """Write the candidate's files and score the updates."""
     files = release_files.write(inputs, parts, claim.renew)
-    return Outcome(inputs, left_out, anomaly.scores(products), files)
+    scores = [] if inputs.training_round.step else anomaly.scores(products)
+    return Outcome(inputs, left_out, scores, files)
 
 
 def commit(claim: RoundClaim, found: Outcome) -> bool:
@@ -69,7 +70,10 @@ def commit(claim: RoundClaim, found: Outcome) -> bool:
         )
         if not moved:
             return False
-        _note_participants(claim.training_round, found)
+        if claim.training_round.step:
+            _note_masked(claim.training_round, found)
+        else:
+            _note_participants(claim.training_round, found)
         version = ModelVersion.objects.create(
             model_name=config.model_name,
             version=selectors.next_version(config.model_name),
@@ -85,6 +89,16 @@ def commit(claim: RoundClaim, found: Outcome) -> bool:
         candidates.propose(version=version, config=config, submissions=submissions, clock=claim.clock)
         aggregation_scratch.discard_after_commit(config.round_id)
         return True
+
+
+def _note_masked(training_round: TrainingRound, found: Outcome) -> None:
+    """Write down whose updates are in the sums; a group that could not be unmasked is left out."""
+    included = {submission.organization_id for submission in found.inputs.submissions}
+    submitted = training_round.participants.filter(status=Participant.Status.SUBMITTED)
+    lost = submitted.exclude(organization_id__in=included)
+    reputation.note_accepted(sorted(included))
+    reputation.note_left_out(sorted(lost.values_list("organization_id", flat=True)))
+    lost.update(status=Participant.Status.LEFT_OUT, left_out_reason="too few of its group unmasked their sum")
 
 
 def _note_participants(training_round: TrainingRound, found: Outcome) -> None:

@@ -8,7 +8,9 @@ from federation.models import AggregationShard
 from federation.services.aggregation import inputs, shards, whole, work
 from federation.services.aggregation.attempt import attempt
 from federation.services.aggregation.claims import RoundClaim, claim_round
+from federation.services.masking import sums
 from flxdr.core.clock import Clock
+from models_ml.codec import ModelSchema
 
 Step = AggregationShard.Step
 
@@ -33,6 +35,8 @@ def _next_step(claim: RoundClaim) -> bool:
     if training_round.shards.exists():
         with inputs.damage_told_from_trouble(training_round, claim.renew):
             return shards.advance(claim, inputs.assemble(training_round, parent))
+    if training_round.step:
+        sums.unmask(claim, ModelSchema.from_json(parent.schema))
     inputs.verify(training_round, parent, claim.renew)
     found = inputs.assemble(training_round, parent)
     if len(work.ranges(found.cohort.count, found.cohort.size)) == 1:

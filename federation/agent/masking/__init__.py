@@ -1,0 +1,1 @@
+"""This organisation's part in masked rounds."""

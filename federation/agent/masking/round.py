@@ -1,0 +1,304 @@
+"""One masked round as this organisation goes through it, a step at a time.
+
+Whatever the coordinator says is checked against the keys on the verified chain, remembered, and never contradicted by
+a later answer. All secrets come from one seed that is kept until the sum is unmasked, so that after a crash the same
+bytes are sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets as system
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from federation import statements
+from federation.agent import training
+from federation.agent.errors import CheckFailed
+from federation.agent.masking.book import JoinedRound
+from federation.agent.records import Records
+from federation.agent.session import Agent
+from federation.agent.state_rows import PreparedUpdate
+from federation.errors import RosterInvalid, StatementMalformed
+from federation.masking import scaling
+from federation.masking.roster import Roster
+from federation.masking.steps import Step
+from federation.round_config import RoundConfig
+from flxdr.core import canonical, dsse
+from flxdr.core.errors import FlxdrError
+from flxdr.core.keys import SignatureInvalid
+from models_ml import codec
+from models_ml.local_trainer import Progress
+from privacy.secagg import client, masks, ring
+from privacy.secagg.group import Group
+from privacy.secagg.secrets import Secrets
+from privacy.secagg.shares import UnmaskShares
+
+SEED_BYTES = 32
+
+
+def join(agent: Agent, config: RoundConfig, records: Records, progress: Progress | None = None) -> None:
+    """Train, and keep what was trained, with new secrets, until it is masked.
+
+    Raises:
+        CheckFailed: the parent or the normaliser is not what the verified chain says.
+    """
+    update = training.train(agent, config, records, progress)
+    seed = system.token_bytes(SEED_BYTES)
+    secrets = Secrets.from_seed(seed)
+    statement = statements.advertisement(
+        config=config,
+        org=agent.org_id,
+        samples=update.samples,
+        mask_key=secrets.mask_key,
+        share_key=secrets.share_key,
+        seed_commitment=secrets.seed_commitment,
+    )
+    agent.state.masking.join(
+        JoinedRound(
+            config.round_id,
+            config.model_name,
+            statement,
+            update.metrics,
+            update.samples,
+            seed,
+            codec.encode(update.delta),
+        )
+    )
+
+
+def advertise(agent: Agent, config: RoundConfig) -> None:
+    """Offer the keys of the joined round to the others."""
+    joined = _joined(agent, config)
+    _post(agent, config, "advertise", _signed(agent, joined.statement, dsse.ADVERTISEMENT_TYPE))
+
+
+def share(agent: Agent, config: RoundConfig) -> None:
+    """Check the roster against the keys on the chain, and share the secrets within the group.
+
+    Raises:
+        CheckFailed: an advertisement that its organisation did not sign, this organisation's own is not among them, or
+            too few organisations.
+    """
+    answer = agent.coordinator.get(f"federation/round/{config.round_id}/roster")
+    said = _statements(agent, answer.get("advertisements"), dsse.ADVERTISEMENT_TYPE)
+    joined = _joined(agent, config)
+    if said.get(agent.org_id) != joined.statement:
+        raise CheckFailed("the roster does not hold this organisation's own advertisement")
+    listed = canonical.encode([dsse.encode_base64(statement) for _, statement in sorted(said.items())])
+    roster = _read_roster(config, list(said.values()))
+    if roster.statements != said or len(said) < config.min_orgs:
+        raise CheckFailed(
+            f"the roster lists {', '.join(sorted(said))}",
+            expected=f"{config.min_orgs} or more, each under its own name",
+        )
+    agent.state.masking.tell(config.round_id, Step.SHARES, listed)
+    sealed = client.seal_shares(Secrets.from_seed(joined.seed), agent.org_id, roster.group_of(agent.org_id))
+    shares = {receiver: dsse.encode_base64(share) for receiver, share in sealed.items()}
+    _post(agent, config, "shares", {"roster_hash": roster.digest.hex(), "shares": shares})
+
+
+def mask(agent: Agent, config: RoundConfig) -> PreparedUpdate:
+    """The masked update, signed and kept; one that is kept already is returned as it is.
+
+    Raises:
+        CheckFailed: too few of the group shared their secrets.
+    """
+    kept = agent.state.update_for(config.round_id)
+    if kept is not None:
+        return kept
+    answer = agent.coordinator.get(f"federation/round/{config.round_id}/shares")
+    joined, roster, group = _progress(agent, config)
+    sharers = _names(answer, "sharers") & _members(group)
+    shares = answer.get("shares")
+    if not isinstance(shares, dict):
+        raise CheckFailed("the coordinator's answer holds no shares")
+    told = {"sharers": sorted(sharers), "shares": {name: str(shares.get(name)) for name in sharers - {agent.org_id}}}
+    agent.state.masking.tell(config.round_id, Step.MASKED_INPUT, canonical.encode(told))
+    body = masked_body(joined, roster, agent.org_id, sharers)
+    return _keep(agent, config, joined, roster, body)
+
+
+def confirm(agent: Agent, config: RoundConfig) -> None:
+    """Sign whose masked updates arrived, as this agent is told; it signs one set and no other.
+
+    Raises:
+        CheckFailed: they are no subset of those who shared, or too few, or without this organisation.
+    """
+    answer = agent.coordinator.get(f"federation/round/{config.round_id}/survivors")
+    _, roster, group = _progress(agent, config)
+    survivors = _names(answer, "survivors")
+    own = survivors & _members(group)
+    if not own <= _sharers(agent, config) or agent.org_id not in own or len(own) < group.threshold:
+        raise CheckFailed(
+            f"the coordinator goes on with {', '.join(sorted(survivors))}",
+            expected=f"this organisation and at least {group.threshold - 1} others of its group that shared before",
+        )
+    statement = statements.survivors(round_id=config.round_id, roster_hash=roster.digest.hex(), survivors=survivors)
+    agent.state.masking.tell(config.round_id, Step.CONSISTENCY, statement)
+    _post(agent, config, "consistency", _signed(agent, statement, dsse.SURVIVORS_TYPE))
+
+
+def unmask(agent: Agent, config: RoundConfig) -> None:
+    """Reveal what unmasks the sum, once enough of the group confirmed the same survivors; then forget the secrets.
+
+    Raises:
+        CheckFailed: too few valid confirmations, or a share of a peer that does not open.
+    """
+    statement = agent.state.masking.told(config.round_id, Step.CONSISTENCY)
+    if statement is None:
+        raise CheckFailed(f"this home has not confirmed the survivors of {config.round_id}")
+    response = agent.state.masking.told(config.round_id, Step.UNMASK)
+    if response is None:
+        response = canonical.encode(_unmask_shares(agent, config, statement).as_json())
+        agent.state.masking.tell(config.round_id, Step.UNMASK, response)
+    _post(agent, config, "unmask", canonical.decode(response))
+    agent.state.masking.forget(config.round_id)
+
+
+def masked_body(joined: JoinedRound, roster: Roster, org_id: str, sharers: frozenset[str]) -> bytes:
+    """The bytes that the coordinator gets of the update: weighted, rounded, masked."""
+    config, group = roster.config, roster.group_of(org_id)
+    update = codec.flatten(codec.decode(joined.delta))
+    values = scaling.weighted(update, roster.weights[org_id], config.frac_bits)
+    bits = ring.word_bits(scaling.bound(config.max_abs, config.frac_bits), config.n_max)
+    vector = ring.to_ring(values, bits)
+    masks.add(vector, client.mask_seeds(Secrets.from_seed(joined.seed), org_id, group, sharers))
+    return ring.to_bytes(vector)
+
+
+def _unmask_shares(agent: Agent, config: RoundConfig, statement: bytes) -> UnmaskShares:
+    answer = agent.coordinator.get(f"federation/round/{config.round_id}/consistency")
+    joined, _, group = _progress(agent, config)
+    confirmed = _statements(agent, answer.get("confirmations"), dsse.SURVIVORS_TYPE)
+    agreeing = {org_id for org_id, said in confirmed.items() if said == statement} & _members(group)
+    if len(agreeing) < group.threshold:
+        raise CheckFailed(
+            f"{len(agreeing)} of the group confirm the same survivors", expected=f"at least {group.threshold}"
+        )
+    told = canonical.decode(_told(agent, config, Step.MASKED_INPUT))
+    survivors = frozenset(canonical.decode(statement)["survivors"]) & _members(group)
+    try:
+        return client.unmask(
+            Secrets.from_seed(joined.seed),
+            agent.org_id,
+            group,
+            {sender: dsse.decode_base64(share, f"the share of {sender}") for sender, share in told["shares"].items()},
+            sharers=frozenset(told["sharers"]),
+            survivors=survivors,
+        )
+    except FlxdrError as error:
+        raise CheckFailed(error.detail, expected=error.expected) from error
+
+
+def _keep(agent: Agent, config: RoundConfig, joined: JoinedRound, roster: Roster, body: bytes) -> PreparedUpdate:
+    wire_digest = hashlib.sha256(body).hexdigest()
+    statement = statements.submission(
+        chain_id=config.chain_id,
+        round_id=config.round_id,
+        config_hash=config.config_hash,
+        org=agent.org_id,
+        parent_hash=config.parent_hash,
+        kind="masked",
+        samples=joined.samples,
+        privacy=config.privacy,
+        wire_digest=wire_digest,
+        metrics=joined.metrics,
+        roster_hash=roster.digest.hex(),
+    )
+    return training.keep(agent, config, body, joined.samples, statement)
+
+
+def _joined(agent: Agent, config: RoundConfig) -> JoinedRound:
+    joined = agent.state.masking.joined(config.round_id)
+    if joined is None:
+        raise CheckFailed(
+            f"this home has not joined {config.round_id}, or has left it",
+            expected="the home that advertised",
+            action="The round goes on without this organisation.",
+        )
+    return joined
+
+
+def _progress(agent: Agent, config: RoundConfig) -> tuple[JoinedRound, Roster, Group]:
+    """The round that was joined, its roster as it was checked, and the own group."""
+    listed = canonical.decode(_told(agent, config, Step.SHARES))
+    roster = Roster.of(config, [dsse.decode_base64(text, "advertisement") for text in listed])
+    return _joined(agent, config), roster, roster.group_of(agent.org_id)
+
+
+def _told(agent: Agent, config: RoundConfig, step: Step) -> bytes:
+    told = agent.state.masking.told(config.round_id, step)
+    if told is None:
+        raise CheckFailed(f"this home did not take part in the step {step} of {config.round_id}")
+    return told
+
+
+def _sharers(agent: Agent, config: RoundConfig) -> frozenset[str]:
+    return frozenset(canonical.decode(_told(agent, config, Step.MASKED_INPUT))["sharers"])
+
+
+def _members(group: Group) -> frozenset[str]:
+    return frozenset(party.org_id for party in group.parties)
+
+
+def _read_roster(config: RoundConfig, signed: Sequence[bytes]) -> Roster:
+    try:
+        roster = Roster.of(config, signed)
+        list(roster.groups)
+    except (RosterInvalid, StatementMalformed) as error:
+        raise CheckFailed(error.detail, expected=error.expected) from error
+    return roster
+
+
+def _statements(agent: Agent, entries: object, kind: str) -> dict[str, bytes]:
+    """Statements by organisation, each signed by a key that the verified chain gives it.
+
+    Raises:
+        CheckFailed: one is not, or the answer has another form.
+    """
+    chain = agent.state.chain()
+    assert chain is not None
+    found: dict[str, bytes] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        org_id, statement, key_id, signature = _signed_entry(entry)
+        key = chain.keys.key(org_id, key_id)
+        if key is None:
+            raise CheckFailed(f"{key_id[:16]} is no key of {org_id} on the verified chain")
+        try:
+            dsse.verify(key, signature, kind, statement)
+        except SignatureInvalid as error:
+            raise CheckFailed(f"{org_id} did not sign what the coordinator shows: {error.detail}") from error
+        found[org_id] = statement
+    return found
+
+
+def _signed_entry(entry: object) -> tuple[str, bytes, str, bytes]:
+    try:
+        assert isinstance(entry, dict)
+        statement, signature = (dsse.decode_base64(entry[name], name) for name in ("statement", "signature"))
+        return str(entry["org_id"]), statement, str(entry["key_id"]), signature
+    except (AssertionError, KeyError, TypeError, AttributeError, FlxdrError) as error:
+        raise CheckFailed(
+            "the coordinator's answer holds no signed statement", expected="statement, signature"
+        ) from error
+
+
+def _names(answer: Mapping[str, Any], name: str) -> frozenset[str]:
+    names = answer.get(name)
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise CheckFailed(f"the coordinator's answer holds no {name}", expected="a list of organisations")
+    return frozenset(names)
+
+
+def _signed(agent: Agent, statement: bytes, kind: str) -> dict[str, str]:
+    key = agent.key
+    return {
+        "statement": dsse.encode_base64(statement),
+        "key_id": key.public.key_id,
+        "signature": dsse.encode_base64(dsse.sign(key, kind, statement)),
+    }
+
+
+def _post(agent: Agent, config: RoundConfig, message: str, body: Mapping[str, Any]) -> None:
+    agent.coordinator.post(f"federation/round/{config.round_id}/{message}", body)

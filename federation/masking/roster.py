@@ -1,0 +1,148 @@
+"""The roster of a masked round: the organisations whose signed advertisements make it, and the groups that they form.
+
+Both sides compute it from the same statements. Its hash names every advertised key at once; it enters every key that
+two organisations agree on, so two organisations that were shown different rosters share no key and no mask.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+
+from federation.errors import RosterInvalid, StatementMalformed
+from federation.masking import scaling
+from federation.round_config import RoundConfig
+from flxdr.core import canonical
+from privacy.secagg.group import Group, Party
+
+SMALLEST_GROUP = 3
+"""In a sum of two each of them sees the other's update."""
+LARGEST_GROUP = 200
+
+_Key = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class Advertisement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an organisation says, and signs, when it joins a masked round; keys and commitment in lower-case hex."""
+
+    v: Literal[1]
+    chain_id: str
+    round_id: str
+    config_hash: str
+    org: str
+    parent_hash: str | None
+    samples: int
+    privacy: dict[str, Any]
+    mask_key: _Key
+    share_key: _Key
+    seed_commitment: _Key
+
+    @classmethod
+    def parse(cls, statement: bytes) -> Self:
+        """Read a statement.
+
+        Raises:
+            StatementMalformed: not canonical, or a field is missing, unknown or of another form.
+        """
+        try:
+            return msgspec.convert(canonical.decode(statement), cls)
+        except (canonical.NotCanonical, msgspec.ValidationError) as error:
+            raise StatementMalformed(f"the advertisement cannot be used: {error}") from error
+
+    def check(self, config: RoundConfig) -> None:
+        """That it is about this round.
+
+        Raises:
+            RosterInvalid: it is not.
+        """
+        for name, said, expected in (
+            ("chain", self.chain_id, config.chain_id),
+            ("round", self.round_id, config.round_id),
+            ("configuration", self.config_hash, config.config_hash),
+            ("parent", self.parent_hash, config.parent_hash),
+            ("privacy mechanism", self.privacy, dict(config.privacy)),
+        ):
+            if said != expected:
+                raise RosterInvalid(f"{self.org} advertises for another {name}: {said!r}", expected=repr(expected))
+
+    def party(self) -> Party:
+        """What it advertises, as the masks need it.
+
+        Raises:
+            GroupInvalid: a key that is none.
+        """
+        keys = (bytes.fromhex(each) for each in (self.mask_key, self.share_key, self.seed_commitment))
+        return Party(self.org, *keys)
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Advertisements of one round, by organisation; the exact bytes that were signed count."""
+
+    config: RoundConfig
+    statements: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, config: RoundConfig, statements: Iterable[bytes]) -> Roster:
+        """The roster that these statements make, whose signatures the caller has checked.
+
+        Raises:
+            StatementMalformed, RosterInvalid: an advertisement for another round, of a stranger, or a second one.
+        """
+        by_org: dict[str, bytes] = {}
+        for statement in statements:
+            advertisement = Advertisement.parse(statement)
+            advertisement.check(config)
+            if advertisement.org in by_org or advertisement.org not in config.participants:
+                raise RosterInvalid(f"{advertisement.org} is no participant, or advertises twice")
+            by_org[advertisement.org] = statement
+        return cls(config, dict(sorted(by_org.items())))
+
+    @cached_property
+    def advertisements(self) -> Mapping[str, Advertisement]:
+        return {org_id: Advertisement.parse(statement) for org_id, statement in self.statements.items()}
+
+    @cached_property
+    def digest(self) -> bytes:
+        """32 bytes that name the round's configuration and every statement."""
+        return hashlib.sha256(
+            canonical.encode(
+                {
+                    "config_hash": self.config.config_hash,
+                    "advertisements": [canonical.digest(statement) for statement in self.statements.values()],
+                }
+            )
+        ).digest()
+
+    @cached_property
+    def groups(self) -> Sequence[Group]:
+        """Who masks for each other: everybody; in a bucketed round buckets of three to five.
+
+        Raises:
+            RosterInvalid: too few organisations.
+        """
+        names = list(self.statements)
+        count = len(names) // SMALLEST_GROUP if self.config.masking_buckets else 1
+        if len(names) < SMALLEST_GROUP or count < max(1, self.config.masking_buckets):
+            needed = SMALLEST_GROUP * max(1, self.config.masking_buckets)
+            raise RosterInvalid(f"{len(names)} organizations advertised", expected=f"at least {needed}")
+        drawn = sorted(names, key=lambda name: hashlib.sha256(self.digest + name.encode()).digest())
+        return [self._group(sorted(drawn[index::count])) for index in range(count)]
+
+    def group_of(self, org_id: str) -> Group:
+        """The group of one of its organisations."""
+        return next(group for group in self.groups if any(party.org_id == org_id for party in group.parties))
+
+    @cached_property
+    def weights(self) -> Mapping[str, int]:
+        """Everybody's public weight; see `scaling`."""
+        samples = {org_id: each.samples for org_id, each in self.advertisements.items()}
+        return scaling.public_weights(samples, self.config.weighting)
+
+    def _group(self, names: Sequence[str]) -> Group:
+        return Group(self.digest, tuple(self.advertisements[name].party() for name in names))

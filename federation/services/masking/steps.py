@@ -1,0 +1,105 @@
+"""The steps of a masked collection: each ends when everybody whom it asks has answered, or at its deadline."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from federation.masking.steps import Step
+from federation.models import TrainingRound
+from federation.selectors.masking import Collection
+from federation.services import reputation, round_failure
+from federation.services.attendance import Attendance
+from federation.services.queue import AGGREGATE_ROUND, enqueue
+from federation.services.transitions import COORDINATOR, Status, move
+from flxdr.core.clock import Clock
+from flxdr.platform.audit import record_event
+
+
+def advance(training_round: TrainingRound, clock: Clock) -> bool:
+    """End the present step if it is due: begin the next one, end the collection, or fail the round.
+
+    Runs in the caller's transaction, which has locked the round.
+
+    Returns:
+        Whether this call ended the collection.
+    """
+    collection = Collection.of(training_round)
+    awaited = collection.awaited()
+    if awaited and clock.now() < training_round.deadline:
+        return False
+    failure = _shortfall(collection)
+    if failure is not None:
+        code, reason = failure
+        return round_failure.fail_round(
+            round_id=training_round.round_id, code=code, reason=reason, sources=(Status.IN_PROGRESS,), clock=clock
+        )
+    if collection.step == Step.MASKED_INPUT:
+        reputation.note_missed(training_round)
+    following = collection.step.following
+    if following is None:
+        return _end(training_round, awaited, clock)
+    _begin(collection, following, awaited, clock)
+    return False
+
+
+def _shortfall(collection: Collection) -> tuple[str, str] | None:
+    """Why the round cannot go on after the present step; None if it can."""
+    remaining = collection.remaining(collection.step)
+    participants = frozenset(collection.config.participants)
+    dropped = sorted(participants - remaining)
+    failure = Attendance(len(participants), dropped).shortfall(minimum=collection.config.min_orgs)
+    if failure is not None:
+        code, reason = failure
+        return code, f"after the step {collection.step}: {reason}"
+    needed = max(1, collection.config.masking_buckets)
+    if collection.step == Step.ADVERTISE:
+        return _unmaskable(collection, needed)
+    groups = len(collection.groups(collection.step))
+    if groups < needed:
+        return "too_few_groups", (
+            f"after the step {collection.step}: {groups} of {needed} groups are left with enough members to unmask "
+            f"their sum; missing: {', '.join(dropped)}"
+        )
+    return None
+
+
+def _unmaskable(collection: Collection, needed: int) -> tuple[str, str] | None:
+    """Whether those who advertised can make the groups."""
+    smallest = 3 * needed
+    advertised = len(collection.remaining(Step.ADVERTISE))
+    if advertised < smallest:
+        return "too_few_submissions", f"{advertised} organizations advertised, {smallest} are needed to mask"
+    return None
+
+
+def _begin(collection: Collection, step: Step, dropped: frozenset[str], clock: Clock) -> None:
+    training_round = collection.training_round
+    TrainingRound.objects.filter(pk=training_round.pk).update(
+        step=step, deadline=clock.now() + timedelta(seconds=collection.config.step_seconds)
+    )
+    record_event(
+        kind="round.step",
+        actor=COORDINATOR,
+        subject=training_round.round_id,
+        data={"from": collection.step, "to": step, "dropped": sorted(dropped)},
+        clock=clock,
+    )
+
+
+def _end(training_round: TrainingRound, dropped: frozenset[str], clock: Clock) -> bool:
+    with transaction.atomic():
+        reason = f"unmasked without {', '.join(sorted(dropped))}" if dropped else "every organization has unmasked"
+        closed = move(
+            round_id=training_round.round_id,
+            source=Status.IN_PROGRESS,
+            target=Status.AGGREGATING,
+            actor=COORDINATOR,
+            reason=reason,
+            clock=clock,
+            closed_at=clock.now(),
+        )
+        if closed:
+            enqueue(AGGREGATE_ROUND, round_id=training_round.round_id)
+        return closed

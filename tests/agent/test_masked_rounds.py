@@ -1,0 +1,29 @@
+"""Masked rounds of three real agents at the real coordinator, over real HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from tests.agent.real_federation import ORGS, Federation
+
+
+def masked_round(federation: Federation, model: str, **fields: Any) -> tuple[str, list[Any]]:
+    """A whole round; its id, and what the agents told."""
+    round_id = federation.start_round(model, protection="secagg", **fields)
+    told: list[Any] = []
+    for _ in range(8):
+        told += federation.turn(*ORGS)
+        status = httpx.get(f"{federation.url}/api/fl-blockchain/federation/round/{round_id}/status").json()
+        if status["status"] in {"completed", "failed"}:
+            break
+    assert status["status"] == "completed", (status, told)
+    return round_id, told
+
+
+def test_a_masked_round_releases_the_mean_that_a_plain_one_would(federation: Federation) -> None:
+    for org_id in ORGS:
+        federation.enrol(org_id, "--algorithm", "Ed25519")
+        federation.turn(*ORGS[: ORGS.index(org_id)])
+    masked_round(federation, "edge-normaliser", weighting="samples")
