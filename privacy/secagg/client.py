@@ -102,7 +102,7 @@ def unmask(
 def _shares(secrets: Secrets, group: Group) -> list[tuple[bytes, bytes]]:
     """For each party, in order, the shares of the self seed and of the mask key."""
     of_seed, of_key = (
-        shamir.split(int.from_bytes(secret, "big"), secrets.polynomial(name, group), len(group.parties))
+        shamir.split(int.from_bytes(secret, "big"), secrets.first_shares(name, group), len(group.parties))
         for secret, name in ((secrets.self_seed, "self seed"), (secrets.mask_private, "mask key"))
     )
     return [

@@ -10,10 +10,6 @@ from functools import cached_property
 from privacy.errors import PrivacyParameterInvalid
 from privacy.secagg.derivation import SECRET_BYTES, derive, public_key
 from privacy.secagg.group import Group
-from privacy.secagg.shamir import PRIME
-
-_COEFFICIENT_BYTES = 48
-"""So long that reducing them modulo the prime leaves them within 2^-127 of uniform."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -24,7 +20,7 @@ class Secrets:
         mask_private: X25519 private key of the pairwise masks.
         share_private: X25519 private key under which shares for this party are opened.
         self_seed: seed of the party's own mask.
-        sharing_seed: seed of the polynomials of its shares.
+        sharing_seed: seed of what makes its shares random.
     """
 
     mask_private: bytes
@@ -58,12 +54,10 @@ class Secrets:
         """Binds the party to the seed of its own mask."""
         return commitment(self.self_seed)
 
-    def polynomial(self, of: str, group: Group) -> Sequence[int]:
-        """Coefficients c_1 to c_(threshold - 1) of the shares of one secret, other ones for every group."""
-        count = group.threshold - 1
-        data = derive(self.sharing_seed, of, group.digest, length=count * _COEFFICIENT_BYTES)
-        pieces = (data[at : at + _COEFFICIENT_BYTES] for at in range(0, len(data), _COEFFICIENT_BYTES))
-        return [int.from_bytes(piece, "big") % PRIME for piece in pieces]
+    def first_shares(self, of: str, group: Group) -> Sequence[int]:
+        """The shares of one secret for the first threshold - 1 parties: uniform, and other ones in every group."""
+        data = derive(self.sharing_seed, of, group.digest, length=(group.threshold - 1) * SECRET_BYTES)
+        return [int.from_bytes(data[at : at + SECRET_BYTES], "big") for at in range(0, len(data), SECRET_BYTES)]
 
 
 def commitment(self_seed: bytes) -> bytes:

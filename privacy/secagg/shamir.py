@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 
 PRIME = 2**256 + 297
-"""The smallest prime above every 32-byte secret."""
+"""The smallest prime above every 32-byte secret; uniform 32 bytes are within 2^-247 of a uniform element."""
 SHARE_BYTES = 33
 
 
-def split(secret: int, coefficients: Sequence[int], count: int) -> list[int]:
-    """The shares at 1 to `count` of the polynomial secret + c_1 x + c_2 x^2 + ...
+def split(secret: int, first: Sequence[int], count: int) -> list[int]:
+    """The shares at 1 to `count` of the polynomial that is the secret at 0 and takes the values `first` from 1 on.
+
+    The t-th differences of a polynomial of a degree below t vanish, so each further share is a combination of the t
+    values before it, with binomial coefficients.
 
     Args:
         secret: below `PRIME`.
-        coefficients: threshold - 1 uniform elements, c_1 first.
+        first: threshold - 1 uniform elements. They are the first shares, and take the place of random coefficients.
     """
-    descending = coefficients[::-1]
-    return [_evaluate(secret, descending, x) for x in range(1, count + 1)]
+    threshold = len(first) + 1
+    recurrence = [(-1) ** (back + 1) * math.comb(threshold, back) for back in range(threshold, 0, -1)]
+    values = [secret, *first]
+    while len(values) <= count:
+        values.append(sum(map(mul, recurrence, values[-threshold:])) % PRIME)
+    return values[1:]
 
 
 def weights(points: Sequence[int]) -> list[int]:
@@ -33,11 +41,3 @@ def weights(points: Sequence[int]) -> list[int]:
         % PRIME
         for x in points
     ]
-
-
-def _evaluate(secret: int, descending: Sequence[int], x: int) -> int:
-    """Horner's rule; reduced once, since a small x lets the value grow by one byte a step only."""
-    value = 0
-    for coefficient in descending:
-        value = value * x + coefficient
-    return (value * x + secret) % PRIME
