@@ -85,13 +85,14 @@ def unmask(
         GroupInvalid: survivors who did not share, fewer than the threshold, or without this party.
         ShareInvalid: a sealed share that is missing or does not open.
     """
+    _require_own(secrets, org_id, group)
     sharing = group.subset(sharers)
     surviving = group.subset(survivors, within=sharing)
     _require_member(org_id, surviving)
     missing = sharing - received.keys() - {org_id}
     if missing:
         raise ShareInvalid(f"no sealed share from {', '.join(sorted(missing))}", expected="one from every sharer")
-    opened = open_shares(secrets, org_id, group, {peer: received[peer] for peer in sharing - {org_id}})
+    opened = {peer: _opened(secrets, org_id, group, peer, received[peer]) for peer in sharing - {org_id}}
     opened[org_id] = b"".join(_shares(secrets, group)[group.index_of(org_id) - 1])
     return UnmaskShares(
         self_seeds={peer: opened[peer][:SHARE_BYTES] for peer in sorted(surviving)},
