@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -48,16 +49,18 @@ def test_the_threshold_is_more_than_two_thirds(count: int, threshold: int) -> No
 @pytest.mark.parametrize("name", ["mask_key", "share_key"])
 @pytest.mark.parametrize("key", [*SMALL_ORDER, *TWICE_ENCODED])
 def test_a_key_that_is_no_use_is_refused_from_its_party_alone(group: Group, name: str, key: str) -> None:
+    changed: Any = {name: bytes.fromhex(key)}
     with pytest.raises(GroupInvalid) as refused:
-        replace(group.parties[0], **{name: bytes.fromhex(key)})
+        replace(group.parties[0], **changed)
     assert refused.value.fields == {"org_id": "org-000"}
 
 
 @pytest.mark.parametrize("name", ["mask_key", "share_key", "seed_commitment"])
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_parts_of_another_length_are_refused(group: Group, name: str, length: int) -> None:
+    changed: Any = {name: b"\1" * length}
     with pytest.raises(GroupInvalid, match=name):
-        replace(group.parties[0], **{name: b"\1" * length})
+        replace(group.parties[0], **changed)
 
 
 def test_two_are_too_few_and_201_too_many(group: Group) -> None:
