@@ -95,16 +95,12 @@ def train(
         for first in range(0, len(order), config.batch_size):
             batch = order[first : first + config.batch_size]
             loss, gradient = loss_and_gradient(parameters, inputs[batch], labels[batch], weights[labels[batch]])
-            _step(parameters, velocity, gradient, start, config)
+            descend(parameters, velocity, _bounded(gradient), start, config)
             epoch_loss += loss * len(batch)
             done += 1
             if progress is not None:
                 progress(done, total)
-    delta = {
-        name: quantise(np.clip(array.astype(np.float64) - start[name], -MAX_UPDATE, MAX_UPDATE))
-        for name, array in parameters.items()
-    }
-    return TrainResult(delta=delta, loss=epoch_loss / len(inputs), steps=done)
+    return TrainResult(delta=update_of(parameters, start), loss=epoch_loss / len(inputs), steps=done)
 
 
 def family_weights(labels: npt.NDArray[np.integer[Any]]) -> Float32:
@@ -120,14 +116,31 @@ def family_weights(labels: npt.NDArray[np.integer[Any]]) -> Float32:
     return weights.astype(np.float32)
 
 
-def _step(
+def descend(
     parameters: Parameters, velocity: Parameters, gradient: Parameters, start: Parameters, config: LocalConfig
 ) -> None:
-    norm = float(np.sqrt(sum(float(np.vdot(array, array)) for array in gradient.values())))
-    shrink = np.float32(min(1.0, MAX_GRADIENT_NORM / norm) if norm > 0 else 1.0)
+    """One step of SGD with momentum and the proximal pull towards `start`; changes `parameters` and `velocity`."""
     rate, mu = np.float32(config.learning_rate), np.float32(config.proximal_mu)
     for name, array in parameters.items():
-        pull = gradient[name] * shrink + mu * (array - start[name])
+        pull = gradient[name] + mu * (array - start[name])
         velocity[name] *= np.float32(MOMENTUM)
         velocity[name] -= rate * pull
         np.add(array, velocity[name], out=array)
+
+
+def update_of(parameters: Parameters, start: Parameters) -> dict[str, Int32]:
+    """What training changed, in fixed point; values are cut off at the bound of an update.
+
+    Raises:
+        OutOfRange: training diverged to values that are not finite.
+    """
+    return {
+        name: quantise(np.clip(array.astype(np.float64) - start[name], -MAX_UPDATE, MAX_UPDATE))
+        for name, array in parameters.items()
+    }
+
+
+def _bounded(gradient: Parameters) -> Parameters:
+    norm = float(np.sqrt(sum(float(np.vdot(array, array)) for array in gradient.values())))
+    shrink = np.float32(min(1.0, MAX_GRADIENT_NORM / norm) if norm > 0 else 1.0)
+    return {name: array * shrink for name, array in gradient.items()}

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models_ml.codec import Int32
-from models_ml.fixed_point import dequantise, quantise
+from models_ml.dpsgd import Coins, RecordNoise, private_means
+from models_ml.fixed_point import MAX_UPDATE, dequantise, quantise
 
 Float32 = npt.NDArray[np.float32]
 
@@ -22,11 +23,28 @@ MIN_DEVIATION = 0.05
 MAX_NORMALISED = 6.0
 """Normalised values are cut off here, so that no single flow can dominate an update."""
 
+RECORD_NORM = 10.0
+"""L2 norm to which a record's features and their squares are clipped under noise; 99 in 100 real flows stay below."""
+
 
 def moments(features: Float32) -> dict[str, Int32]:
     """Mean and mean square of every column of (n, features), n >= 1, in fixed point."""
     exact = features.astype(np.float64)
     return {"mean": quantise(exact.mean(axis=0)), "second_moment": quantise(np.square(exact).mean(axis=0))}
+
+
+def private_moments(features: Float32, noise: RecordNoise, coins: Coins) -> dict[str, Int32]:
+    """`moments` under differential privacy: one release of noise on the records' values and squares, clipped.
+
+    Features are never negative, so neither are these; they are cut off at the bound of an update, as noise has none.
+
+    Raises:
+        TooFewFlows: no records.
+    """
+    exact = features.astype(np.float64)
+    means = private_means(np.hstack((exact, np.square(exact))), noise, coins)
+    mean, second_moment = np.split(quantise(np.clip(means, 0, MAX_UPDATE)), 2)
+    return {"mean": mean, "second_moment": second_moment}
 
 
 def normalise(features: Float32, normaliser: Mapping[str, Int32]) -> Float32:

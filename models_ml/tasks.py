@@ -11,13 +11,14 @@ import numpy as np
 
 from models_ml import metrics
 from models_ml.codec import Int32, check_schema
+from models_ml.dpsgd import PPM, Coins, RecordNoise, train_privately
 from models_ml.edge_stream import EdgeStream
 from models_ml.errors import TooFewFlows, UnknownModel
 from models_ml.families import BENIGN
 from models_ml.features import extract
 from models_ml.fixed_point import add_update, difference
 from models_ml.local_trainer import LocalConfig, Progress, train
-from models_ml.normalisation import MAX_NORMALISED, moments, normalise
+from models_ml.normalisation import MAX_NORMALISED, moments, normalise, private_moments
 from models_ml.perceptron import Float32, logits, parameters_of, softmax
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
 
@@ -48,6 +49,18 @@ class LocalTask(Protocol):
         data: EdgeStream,
         config: LocalConfig,
         *,
+        normaliser: Tensors | None = None,
+        progress: Progress | None = None,
+    ) -> LocalUpdate: ...
+
+    def train_privately(
+        self,
+        parent: Tensors,
+        data: EdgeStream,
+        config: LocalConfig,
+        *,
+        noise: RecordNoise,
+        coins: Coins,
         normaliser: Tensors | None = None,
         progress: Progress | None = None,
     ) -> LocalUpdate: ...
@@ -97,6 +110,33 @@ class EdgeNormaliserTask:
             progress(1, 1)
         return LocalUpdate(delta=delta, samples=len(features), metrics={})
 
+    def train_privately(
+        self,
+        parent: Tensors,
+        data: EdgeStream,
+        config: LocalConfig,
+        *,
+        noise: RecordNoise,
+        coins: Coins,
+        normaliser: Tensors | None = None,
+        progress: Progress | None = None,
+    ) -> LocalUpdate:
+        """The distance of the moments, clipped and with noise, from the parent's; the number of records is public.
+
+        Raises:
+            TooFewFlows: no records.
+            ValueError: more than one draw of everything, which is all that moments have a use for.
+        """
+        if (noise.sampling_ppm, noise.steps) != (PPM, 1):
+            raise ValueError(f"moments are released once and of all records, not with {noise}")
+        check_schema(parent, MODELS[self.model_name].schema)
+        features = _features(data)
+        local = private_moments(features, noise, coins)
+        if progress is not None:
+            progress(1, 1)
+        delta = {name: difference(local[name], parent[name]) for name in parent}
+        return LocalUpdate(delta=delta, samples=len(features), metrics={})
+
     def evaluate(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> dict[str, float]:
         """`in_range`: the part of the normalised values that is not cut off, so that they still tell flows apart."""
         check_schema(tensors, MODELS[self.model_name].schema)
@@ -133,6 +173,28 @@ class EdgeClassifierTask:
         figures = metrics.evaluate(_probabilities(trained, inputs), known.family)
         measured = {"loss": result.loss, "accuracy": figures["accuracy"]}
         return LocalUpdate(delta=result.delta, samples=len(known), metrics=measured)
+
+    def train_privately(
+        self,
+        parent: Tensors,
+        data: EdgeStream,
+        config: LocalConfig,
+        *,
+        noise: RecordNoise,
+        coins: Coins,
+        normaliser: Tensors | None = None,
+        progress: Progress | None = None,
+    ) -> LocalUpdate:
+        """DP-SGD on the labelled records. Nothing is measured: figures on the records would tell of them.
+
+        Raises:
+            TooFewFlows: no labelled records.
+        """
+        check_schema(parent, MODELS[self.model_name].schema)
+        known = data.labelled()
+        inputs = _inputs(known, normaliser)
+        delta = train_privately(parent, inputs, known.family, config, noise=noise, coins=coins, progress=progress)
+        return LocalUpdate(delta=delta, samples=len(known), metrics={})
 
     def evaluate(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> dict[str, float]:
         """`metrics.evaluate` on the labelled records. Raises TooFewFlows without any."""

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 
 from models_ml.codec import check_schema, encode
+from models_ml.dpsgd import RecordNoise
 from models_ml.edge_stream import COLUMNS, EdgeStream, concat
 from models_ml.errors import SchemaMismatch, TooFewFlows, UnknownModel
 from models_ml.families import UNLABELLED
 from models_ml.features import extract
-from models_ml.fixed_point import add_update
+from models_ml.fixed_point import add_update, dequantise
 from models_ml.local_trainer import LocalConfig
 from models_ml.metrics import attack_probability
-from models_ml.normalisation import moments
+from models_ml.normalisation import RECORD_NORM, moments
 from models_ml.registry import MODELS
 from models_ml.tasks import TASKS, EdgeClassifierTask, task_for
 from models_ml.validation import compare, hold_out
+from privacy.dp.coins import SecretCoins
 from tests.models_ml.streams import stream, two_families
 
 FLOWS = two_families(seed=11, count=600)
@@ -25,6 +27,44 @@ PARENT = MODELS["edge-classifier"].initial()
 def trained(epochs: int = 4) -> dict[str, np.ndarray]:
     update = task_for("edge-classifier").train(PARENT, FLOWS, LocalConfig(epochs=epochs), normaliser=NORMALISER)
     return {name: add_update(PARENT[name], update.delta[name]) for name in PARENT}
+
+
+NOISE = {
+    "edge-normaliser": RecordNoise(clip=RECORD_NORM, noise_multiplier=1.0, sampling_ppm=1_000_000, steps=1),
+    "edge-classifier": RecordNoise(clip=1.0, noise_multiplier=1.0, sampling_ppm=100_000, steps=30),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_private_updates_have_the_schema_and_measure_nothing_on_the_records(name: str) -> None:
+    calls: list[tuple[int, int]] = []
+    update = task_for(name).train_privately(
+        MODELS[name].initial(),
+        FLOWS,
+        LocalConfig(learning_rate=0.1),
+        noise=NOISE[name],
+        coins=SecretCoins(),
+        normaliser=NORMALISER if name == "edge-classifier" else None,
+        progress=lambda *call: calls.append(call),
+    )
+    check_schema(update.delta, MODELS[name].schema)
+    assert update.samples == len(FLOWS)
+    assert update.metrics == {}
+    assert calls[-1] == (NOISE[name].steps, NOISE[name].steps)
+
+
+def test_private_moments_are_near_the_exact_ones() -> None:
+    parent = MODELS["edge-normaliser"].initial()
+    update = task_for("edge-normaliser").train_privately(
+        parent, FLOWS, LocalConfig(), noise=NOISE["edge-normaliser"], coins=SecretCoins()
+    )
+    for name, exact in NORMALISER.items():
+        away = dequantise(add_update(parent[name], update.delta[name])) - dequantise(exact)
+        assert 0 < np.abs(away).max() < 6 * RECORD_NORM / len(FLOWS)  # six deviations of the noise
+    with pytest.raises(ValueError, match="once"):
+        task_for("edge-normaliser").train_privately(
+            parent, FLOWS, LocalConfig(), noise=NOISE["edge-classifier"], coins=SecretCoins()
+        )
 
 
 @pytest.mark.parametrize("name", TASKS)
