@@ -97,13 +97,25 @@ class Env:
         "FL_PRIVACY_DELTA", real(above=0, below=1), "1e-5", "failure probability of the guarantee", group=PRIVACY
     )
     privacy_clipping_norm: float = variable(
-        "FL_PRIVACY_CLIPPING_NORM", real(above=0, at_most=1e6), "1.0", "L2 clipping threshold", group=PRIVACY
+        "FL_PRIVACY_CLIPPING_NORM",
+        real(above=0, at_most=1e6),
+        "1.0",
+        "L2 clipping threshold: of a record's gradient in mode `record`, of a whole update in mode `organization`",
+        group=PRIVACY,
+    )
+    privacy_sampling_rate: float = variable(
+        "FL_PRIVACY_SAMPLING_RATE",
+        real(above=0.001, at_most=1),
+        "0.1",
+        "probability of each record to be drawn in a step of training in mode `record`; an epoch is 1/rate steps",
+        group=PRIVACY,
     )
     privacy_mode: str = variable(
         "FL_PRIVACY_MODE",
         choice("none", "organization", "record"),
         {DEVELOPMENT: "none", PRODUCTION: "record"},
-        "what the noise of a round protects: nothing, an organisation's whole update, or single records",
+        "what the noise of a round protects: nothing, single records, or an organisation's whole update; the last one "
+        "destroys the model where few organisations take part (docs/privacy.md has the figures)",
         group=PRIVACY,
     )
     privacy_calibration: str = variable(

@@ -9,13 +9,14 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
+from models_ml.tasks import TASKS
 from privacy import mechanism
 from privacy.dp.calibration import CLASSIC_LIMIT
 
 
 @checks.register
 def check_privacy_settings(*, app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
-    """Refuse a calibration that does not hold; say when rounds will be refused for want of their mechanism."""
+    """Refuse a calibration that does not hold; say when noise will destroy models, or rounds be refused."""
     env = settings.FLXDR
     messages: list[checks.CheckMessage] = []
     if env.privacy_calibration == "classic" and env.privacy_epsilon > CLASSIC_LIMIT:
@@ -26,12 +27,20 @@ def check_privacy_settings(*, app_configs: Sequence[AppConfig] | None, **_: Any)
                 id="privacy.E001",
             )
         )
-    if env.privacy_mode != mechanism.NONE:
+    if env.privacy_mode == mechanism.ORGANIZATION:
         messages.append(
             checks.Warning(
-                f"FL_PRIVACY_MODE={env.privacy_mode}: this version draws no noise, so every round will be refused.",
-                hint=mechanism.INSTEAD,
+                "FL_PRIVACY_MODE=organization: with few organisations its noise destroys the model.",
+                hint="Set FL_PRIVACY_MODE=record, which protects single records and costs little accuracy.",
                 id="privacy.W001",
+            )
+        )
+    if env.privacy_mode == mechanism.RECORD and env.default_model not in TASKS:
+        messages.append(
+            checks.Warning(
+                f"FL_PRIVACY_MODE=record: no agent trains FL_DEFAULT_MODEL={env.default_model}: no round of it starts.",
+                hint=f"Set FL_DEFAULT_MODEL to one of {', '.join(TASKS)}, or name one of them when starting rounds.",
+                id="privacy.W002",
             )
         )
     return messages

@@ -83,7 +83,7 @@ class ReservationMissing(Missing):
 
 
 class MechanismUnavailable(Conflict):
-    """The settings ask for noise that nothing in this version would draw."""
+    """The settings ask for noise that no agent could draw for the round's model."""
 
     code = "privacy_mechanism_unavailable"
     title = "Privacy mechanism not available"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from privacy.dp.composition import CALIBRATIONS, squared_mu
+from privacy.dp.accountant import Release
+from privacy.dp.composition import CALIBRATIONS, PPM
 from privacy.errors import PrivacyParameterInvalid
 
 NONE = "none"
 GAUSSIAN = "gaussian"
+SAMPLED_GAUSSIAN = "sampled_gaussian"
 ORGANIZATION = "organization"
 RECORD = "record"
 PPT = 10**12
 
 NO_MECHANISM: Mapping[str, Any] = {"mechanism": NONE}
-INSTEAD = "Set FL_PRIVACY_MODE=none and FL_PRIVACY_REQUIRED=false; such rounds declare no noise and charge nothing."
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Gaussian:
     Attributes:
         clip_ppm: L2 bound of the update before noise, in millionths of model units.
         sensitivity_ppm: how far one organisation's data can move what is released; add/remove, so it is the clip.
-        sigma_ppm: standard deviation of the noise in every coordinate, in millionths of model units.
+        sigma_ppm: standard deviation of the noise in every released coordinate, in millionths of model units.
         delta_ppt: failure probability for which sigma was calibrated, in units of 1e-12.
+        shares: organisations that are counted on to add it; 1: each adds all of it, and counts on nobody.
         calibration: how sigma was found.
     """
 
@@ -35,6 +37,7 @@ class Gaussian:
     sensitivity_ppm: int
     sigma_ppm: int
     delta_ppt: int
+    shares: int
     calibration: str
 
     def as_mapping(self) -> dict[str, Any]:
@@ -42,12 +45,50 @@ class Gaussian:
         return {"mechanism": GAUSSIAN, "unit": ORGANIZATION, **asdict(self)}
 
     @property
-    def cost(self) -> float:
-        """What one release costs: mu^2."""
-        return squared_mu(self.sensitivity_ppm, self.sigma_ppm)
+    def release(self) -> Release:
+        """What a round of it releases."""
+        return Release(self.sensitivity_ppm, self.sigma_ppm)
 
 
-def parse(mechanism: Mapping[str, Any]) -> Gaussian | None:
+@dataclass(frozen=True)
+class SampledGaussian:
+    """Gaussian noise on the sums over a sample of an organisation's records, each record clipped: DP-SGD.
+
+    Every organisation adds all of the noise and counts on nobody. One step that draws every record is the noise of
+    clipped statistics.
+
+    Attributes:
+        clip_ppm: L2 bound of one record's contribution, in millionths.
+        noise_multiplier_ppm: standard deviation of a step's noise, in millionths of the clipping norm.
+        sampling_ppm: probability of each record to be drawn in a step, in millionths.
+        steps: of a round.
+        delta_ppt: failure probability for which the noise was calibrated, in units of 1e-12.
+    """
+
+    clip_ppm: int
+    noise_multiplier_ppm: int
+    sampling_ppm: int
+    steps: int
+    delta_ppt: int
+
+    def as_mapping(self) -> dict[str, Any]:
+        """The form that a round's configuration carries."""
+        return {"mechanism": SAMPLED_GAUSSIAN, "unit": RECORD, **asdict(self)}
+
+    @property
+    def release(self) -> Release:
+        """What a round of it releases, measured in clipping norms."""
+        return Release(PPM, self.noise_multiplier_ppm, self.sampling_ppm, self.steps)
+
+
+Mechanism = Gaussian | SampledGaussian
+_KINDS: Mapping[tuple[str, str], type[Mechanism]] = {
+    (GAUSSIAN, ORGANIZATION): Gaussian,
+    (SAMPLED_GAUSSIAN, RECORD): SampledGaussian,
+}
+
+
+def parse(mechanism: Mapping[str, Any]) -> Mechanism | None:
     """Read a round's mechanism; None for `none`.
 
     Raises:
@@ -55,18 +96,20 @@ def parse(mechanism: Mapping[str, Any]) -> Gaussian | None:
     """
     if dict(mechanism) == NO_MECHANISM:
         return None
-    names = ("clip_ppm", "sensitivity_ppm", "sigma_ppm", "delta_ppt")
-    expected = {"mechanism", "unit", "calibration", *names}
-    if mechanism.get("mechanism") != GAUSSIAN or mechanism.get("unit") != ORGANIZATION or set(mechanism) != expected:
+    parameters = dict(mechanism)
+    named = (parameters.pop("mechanism", None), parameters.pop("unit", None))
+    kind = next((kind for name, kind in _KINDS.items() if name == named), None)
+    if kind is None or parameters.keys() != {field.name for field in fields(kind)}:
         raise PrivacyParameterInvalid(
             f"privacy mechanism {dict(mechanism)!r}",
-            expected=f"{dict(NO_MECHANISM)!r}, or a {GAUSSIAN} one of unit {ORGANIZATION} with {', '.join(names)} "
-            "and calibration",
+            expected=f"{dict(NO_MECHANISM)!r}, or the parameters of "
+            + " | ".join(f"{name} for unit {unit}" for name, unit in _KINDS),
         )
-    for name in names:
-        value = mechanism[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**53:
-            raise PrivacyParameterInvalid(f"{name} is {value!r}", expected="a positive integer below 2^53")
-    if mechanism["calibration"] not in CALIBRATIONS:
-        raise PrivacyParameterInvalid(f"calibration {mechanism['calibration']!r}", expected=" | ".join(CALIBRATIONS))
-    return Gaussian(calibration=mechanism["calibration"], **{name: mechanism[name] for name in names})
+    calibration = parameters.pop("calibration", None)
+    if kind is Gaussian and calibration not in CALIBRATIONS:
+        raise PrivacyParameterInvalid(f"calibration {calibration!r}", expected=" | ".join(CALIBRATIONS))
+    for name, value in parameters.items():
+        limit = PPM if name == "sampling_ppm" else 2**53 - 1
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
+            raise PrivacyParameterInvalid(f"{name} is {value!r}", expected=f"an integer from 1 to {limit}")
+    return Gaussian(**parameters, calibration=str(calibration)) if kind is Gaussian else SampledGaussian(**parameters)

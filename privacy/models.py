@@ -8,6 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from privacy.dp.accountant import Release
+from privacy.dp.composition import PPM
+
 
 class BudgetAccount(models.Model):
     """The row that is locked while an organisation's budget is read and charged; knows it by name, as `ledger` does."""
@@ -53,8 +56,14 @@ class BudgetEntry(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="closings", help_text="what this closes"
     )
     mechanism = models.CharField(max_length=16)
-    sensitivity_ppm = models.PositiveBigIntegerField(null=True, blank=True, help_text="L2, millionths of model units")
-    sigma_ppm = models.PositiveBigIntegerField(null=True, blank=True, help_text="noise, millionths of model units")
+    sensitivity_ppm = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="L2, millionths of model units, or of clipping norms where records are sampled"
+    )
+    sigma_ppm = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="noise, millionths of the same unit as the sensitivity"
+    )
+    sampling_ppm = models.PositiveIntegerField(default=PPM, help_text="rate of sampling, millionths")
+    steps = models.PositiveBigIntegerField(default=1, help_text="releases alike in the round")
     delta_ppt = models.PositiveBigIntegerField(null=True, blank=True, help_text="in units of 1e-12")
     statement = models.BinaryField(default=b"", blank=True, help_text="canonical bytes that were signed")
     key_id = models.CharField(max_length=64, blank=True)
@@ -90,7 +99,7 @@ class BudgetEntry(models.Model):
                 )
                 | Q(
                     kind__in=("reserved", "spent", "released"),
-                    mechanism="gaussian",
+                    mechanism__in=("gaussian", "sampled_gaussian"),
                     sensitivity_ppm__isnull=False,  # a comparison with NULL is unknown, which a check lets pass
                     sensitivity_ppm__gte=1,
                     sigma_ppm__isnull=False,
@@ -98,6 +107,10 @@ class BudgetEntry(models.Model):
                     delta_ppt__isnull=False,
                     delta_ppt__gte=1,
                 ),
+            ),
+            models.CheckConstraint(
+                name="sampling_is_a_rate_of_some_steps",
+                condition=Q(sampling_ppm__gte=1, sampling_ppm__lte=PPM, steps__gte=1),
             ),
             models.CheckConstraint(
                 name="only_a_signed_statement_releases",
@@ -108,6 +121,13 @@ class BudgetEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.kind} {self.round_id}"
+
+    @property
+    def release(self) -> Release:
+        """What was charged, for the accountant."""
+        assert self.sensitivity_ppm is not None  # a constraint of the table
+        assert self.sigma_ppm is not None
+        return Release(self.sensitivity_ppm, self.sigma_ppm, self.sampling_ppm, self.steps)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:

@@ -20,6 +20,9 @@ from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.protection.interface import Combination
 from federation.round_config import PPM, LocalTraining
+from models_ml.normalisation import RECORD_NORM
+from models_ml.tasks import TASKS
+from privacy.selectors import RecordPlan
 
 DEFAULT_MINIMUM = 2
 """Organisations that a round needs when nobody says otherwise: with one alone there is nothing to federate."""
@@ -175,13 +178,14 @@ def protection_of(name: str | None, chosen: Aggregation, participants: Sequence[
     )
 
 
-def privacy_mechanism() -> Mapping[str, Any]:
+def privacy_mechanism(model_name: str, local: LocalTraining) -> Mapping[str, Any]:
     """The privacy mechanism that the settings give a round.
 
     Raises:
         PrivacyRequired: they give none and also require one.
+        MechanismUnavailable: they ask for noise that no agent can draw for this model.
     """
-    mechanism = privacy.selectors.round_mechanism()
+    mechanism = privacy.selectors.round_mechanism(_record_plan(model_name, local))
     if settings.FLXDR.privacy_required and mechanism["mechanism"] == NO_MECHANISM:
         raise PrivacyRequired(
             "the round would declare no privacy mechanism",
@@ -189,6 +193,13 @@ def privacy_mechanism() -> Mapping[str, Any]:
             action="Set FL_PRIVACY_REQUIRED=false to train without noise, knowing that nothing protects the updates.",
         )
     return mechanism
+
+
+def _record_plan(model_name: str, local: LocalTraining) -> RecordPlan | None:
+    """How agents train the model on single records: moments are taken once and of all records, the rest by DP-SGD."""
+    if model_name == NORMALISER:
+        return RecordPlan(clip_ppm=ppm(RECORD_NORM), sampling_ppm=PPM, steps=1)
+    return privacy.selectors.training_plan(local.epochs) if model_name in TASKS else None
 
 
 def clip_norm_ppm(mechanism: Mapping[str, Any]) -> int:

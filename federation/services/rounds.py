@@ -61,7 +61,8 @@ def start_round(
 
     Raises:
         ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, TooManyUpdates, IncompatibleAggregation,
-        IncompatibleProtection, PrivacyRequired, RoundParametersInvalid, MethodInvalid, BudgetExhausted
+        IncompatibleProtection, PrivacyRequired, RoundParametersInvalid, MethodInvalid, BudgetExhausted,
+        MechanismUnavailable
     """
     model_name = model_name or settings.FLXDR.default_model
     model_versions.require_known(model_name)
@@ -82,7 +83,8 @@ def start_round(
                 expected="a model of the registry, or one that an earlier round fixed",
                 action="Start its first round with protection plain.",
             )
-        mechanism = round_setup.privacy_mechanism()
+        local_training = round_setup.local_training(model_name, chosen, local)
+        mechanism = round_setup.privacy_mechanism(model_name, local_training)
         config = RoundConfig(
             chain_id=ledger.selectors.chain_id(),
             round_id=f"round-{number}-{secrets.token_hex(6)}",
@@ -101,7 +103,7 @@ def start_round(
             clip_norm_ppm=round_setup.clip_norm_ppm(mechanism),
             n_max=len(organizations),
             privacy=mechanism,
-            local=round_setup.local_training(model_name, chosen, local),
+            local=local_training,
             participants=tuple(organization.org_id for organization in organizations),
             min_orgs=needed,
             deadline=clock.now() + timedelta(seconds=seconds),

@@ -11,6 +11,7 @@ CONFIGURATION: dict[str, Any] = {
         "clipping_norm": 1.0,
         "status": "disabled",
         "mode": "none",
+        "sampling_rate": None,
         "calibration": "analytic",
         "mechanism_required": False,
         "note": "Rounds declare no noise and charge nothing: updates have no differential-privacy guarantee.",
@@ -25,8 +26,8 @@ CONFIGURATION: dict[str, Any] = {
         "norm_bound": None,
         "norm_clipping": "disabled",
         "pii_removal": "disabled",
-        "note": "Updates out of range are refused, never altered. Without noise a round sets no bound on an update's "
-        "norm, so nothing is clipped. Records are turned into features on the organisation's machine.",
+        "note": "Updates out of range are refused, never altered. Only mode `organization` sets a bound on an "
+        "update's norm: organisations clip to it. Records are turned into features on the organisation's machine.",
     },
 }
 BUDGET: dict[str, Any] = {

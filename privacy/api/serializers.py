@@ -13,10 +13,11 @@ class DifferentialPrivacySerializer(serializers.Serializer[dict[str, Any]]):
     epsilon = serializers.FloatField(help_text="total budget")
     delta = serializers.FloatField()
     clipping_norm = serializers.FloatField()
-    status = serializers.ChoiceField(
-        ("disabled", "refused"), help_text="refused: noise is configured that this version does not draw"
-    )
+    status = serializers.ChoiceField(STATE)
     mode = serializers.ChoiceField(("none", "organization", "record"))
+    sampling_rate = serializers.FloatField(
+        allow_null=True, help_text="probability of each record to be drawn in a step; null where records are not drawn"
+    )
     calibration = serializers.ChoiceField(("analytic", "classic"))
     mechanism_required = serializers.BooleanField(help_text="rounds and updates without a mechanism are refused")
     note = serializers.CharField()
@@ -54,7 +55,7 @@ class PrivacyBudgetSerializer(serializers.Serializer[dict[str, Any]]):
     epsilon_remaining = serializers.FloatField()
     rounds_trained = serializers.IntegerField(help_text="rounds that used an update")
     rounds_until_budget_exhausted = serializers.IntegerField(
-        allow_null=True, help_text="null: rounds cost nothing (`unlimited`), or their cost is not known"
+        allow_null=True, help_text="at the settings of now; null: rounds cost nothing (`unlimited`)"
     )
     unlimited = serializers.BooleanField(help_text="rounds declare no noise, charge nothing and guarantee nothing")
     rounds_unprotected = serializers.IntegerField(help_text="rounds that used an update without noise")

@@ -36,29 +36,6 @@ def epsilon_ppm(mu_squared: float, delta: float) -> int:
     return math.ceil(analytic_epsilon(1 / math.sqrt(mu_squared), delta) * PPM)
 
 
-def rounds_until_exhausted(*, spent: float, per_round: float, budget_ppm: int, delta: float) -> int:
-    """How many more rounds of mu^2 `per_round` fit after `spent` without exceeding the budget.
-
-    Found by search with the accountant: epsilon grows more slowly than the number of rounds, so a division would
-    promise too few, and after unequal rounds too many.
-    """
-
-    def fits(rounds: int) -> bool:
-        return epsilon_ppm(spent + rounds * per_round, delta) <= budget_ppm
-
-    if per_round <= 0:
-        raise PrivacyParameterInvalid("a round without cost exhausts no budget", expected="mu^2 above 0")
-    if not fits(1):
-        return 0
-    low, high = 1, 2
-    while fits(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
-
-
 def calibrated_sigma_ppm(
     *, budget_ppm: int, delta: float, sensitivity_ppm: int, rounds: int, calibration: str = "analytic"
 ) -> int:

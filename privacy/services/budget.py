@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +15,8 @@ from flxdr.core.keys import SignatureInvalid
 from flxdr.platform.audit import record_event
 from flxdr.platform.auth import directory
 from privacy import selectors, statements
-from privacy.dp.composition import PPM, epsilon_ppm
+from privacy.dp.accountant import Release, epsilon_ppm
+from privacy.dp.composition import PPM
 from privacy.errors import (
     BudgetExhausted,
     ReservationExists,
@@ -22,7 +24,7 @@ from privacy.errors import (
     ReservationSpent,
     StatementInvalid,
 )
-from privacy.mechanism import GAUSSIAN, NONE, Gaussian, parse
+from privacy.mechanism import NONE, parse
 from privacy.models import BudgetAccount, BudgetEntry
 
 Kind = BudgetEntry.Kind
@@ -41,22 +43,21 @@ def reserve(*, org_ids: Sequence[str], round_id: str, mechanism: Mapping[str, An
         PrivacyParameterInvalid: the mechanism is malformed.
         TransactionManagementError: not inside a transaction.
     """
-    gaussian = parse(mechanism)
-    if gaussian is None or not org_ids:
+    parsed = parse(mechanism)
+    if parsed is None or not org_ids:
         return
     lock_accounts(org_ids)
     if BudgetEntry.objects.filter(account__org_id__in=org_ids, round_id=round_id, kind=Kind.RESERVED).exists():
         raise ReservationExists(f"round {round_id} has already reserved budget")
-    _require_budget(org_ids, gaussian)
+    _require_budget(org_ids, parsed.release)
     BudgetEntry.objects.bulk_create(
         BudgetEntry(
             account_id=org_id,
             round_id=round_id,
             kind=Kind.RESERVED,
-            mechanism=GAUSSIAN,
-            sensitivity_ppm=gaussian.sensitivity_ppm,
-            sigma_ppm=gaussian.sigma_ppm,
-            delta_ppt=gaussian.delta_ppt,
+            mechanism=mechanism["mechanism"],
+            delta_ppt=parsed.delta_ppt,
+            **asdict(parsed.release),
             recorded_at=clock.now(),
         )
         for org_id in sorted(org_ids)
@@ -154,7 +155,7 @@ def lock_accounts(org_ids: Sequence[str]) -> None:
     list(BudgetAccount.objects.select_for_update().filter(org_id__in=names).order_by("org_id"))
 
 
-def _require_budget(org_ids: Sequence[str], gaussian: Gaussian) -> None:
+def _require_budget(org_ids: Sequence[str], release: Release) -> None:
     """Refuse the round if one of its organisations could not pay for it."""
     limit = selectors.limit_ppm()
     delta = settings.FLXDR.privacy_delta
@@ -162,7 +163,7 @@ def _require_budget(org_ids: Sequence[str], gaussian: Gaussian) -> None:
     short = {
         org_id: epsilon_ppm(charged[org_id], delta)
         for org_id in sorted(org_ids)
-        if epsilon_ppm(charged[org_id] + gaussian.cost, delta) > limit
+        if epsilon_ppm((*charged[org_id], release), delta) > limit
     }
     if short:
         raise BudgetExhausted(
@@ -197,8 +198,7 @@ def _closing(reservation: BudgetEntry, kind: BudgetEntry.Kind, clock: Clock) -> 
         kind=kind,
         reservation=reservation,
         mechanism=reservation.mechanism,
-        sensitivity_ppm=reservation.sensitivity_ppm,
-        sigma_ppm=reservation.sigma_ppm,
+        **asdict(reservation.release),
         delta_ppt=reservation.delta_ppt,
         recorded_at=clock.now(),
     )

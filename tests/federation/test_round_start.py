@@ -28,6 +28,7 @@ from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.platform.models import AuditEvent, OutboxEvent
 from models_ml import codec, registry
 from privacy.errors import MechanismUnavailable
+from privacy.mechanism import SampledGaussian, parse
 from privacy.models import BudgetEntry
 from tests.federation.conftest import Stored
 from tests.support.federation import SimulatedFederation, SimulatedOrganization, constant_delta, shapes_of
@@ -364,12 +365,37 @@ def test_required_privacy_refuses_an_unprotected_round(
     assert stored.count() == before
 
 
-@pytest.mark.parametrize("mode", ["organization", "record"])
-def test_noise_that_nobody_draws_is_refused_at_the_start(
-    pair: SimulatedFederation, clock: ManualClock, stored: Stored, env: Any, mode: str
+def test_record_level_noise_is_refused_for_a_model_that_no_agent_trains(
+    pair: SimulatedFederation, clock: ManualClock, stored: Stored, env: Any
 ) -> None:
-    env(privacy_mode=mode)
+    env(privacy_mode="record")
     before = stored.count()
     with pytest.raises(MechanismUnavailable):
         rounds.start_round(actor="operator", clock=clock)
     assert stored.count() == before
+
+
+@pytest.mark.usefixtures("pair")
+@pytest.mark.parametrize(
+    ("model", "steps", "sampling_ppm"), [("edge-classifier", 15, 200_000), ("edge-normaliser", 1, 1_000_000)]
+)
+def test_record_level_noise_follows_from_the_settings_and_the_model(
+    clock: ManualClock, env: Any, model: str, steps: int, sampling_ppm: int
+) -> None:
+    env(privacy_mode="record", privacy_sampling_rate=0.2, privacy_required=True)
+    started = rounds.start_round(actor="operator", model_name=model, local={"epochs": 3}, clock=clock)
+    config = RoundConfig.decode(bytes(started.config))
+    mechanism = parse(config.privacy)
+    assert isinstance(mechanism, SampledGaussian)
+    assert (mechanism.steps, mechanism.sampling_ppm) == (steps, sampling_ppm)
+    assert config.clip_norm_ppm == 0
+    assert BudgetEntry.objects.filter(kind="reserved").count() == len(config.participants)
+
+
+def test_organization_level_noise_bounds_the_update_of_any_model(
+    pair: SimulatedFederation, clock: ManualClock, env: Any
+) -> None:
+    env(privacy_mode="organization", privacy_clipping_norm=0.5)
+    config = RoundConfig.decode(bytes(rounds.start_round(actor="operator", clock=clock).config))
+    assert config.clip_norm_ppm == config.privacy["sensitivity_ppm"] == 500_000
+    assert config.privacy["shares"] == 1

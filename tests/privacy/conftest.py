@@ -1,4 +1,4 @@
-"""Settings with an organisation-level mechanism, and organisations that hold keys."""
+"""Settings with a mechanism (organisation-level unless a test says otherwise), and organisations that hold keys."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def mechanism(env: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 
     def configure(rounds: int = 3, **values: Any) -> dict[str, Any]:
         env(**{"privacy_mode": "organization", "privacy_epsilon": 1.0, "training_rounds": rounds, **values})
-        planned = selectors.planned_mechanism()
+        planned = selectors.planned_mechanism(selectors.training_plan())
         assert planned is not None
         return planned.as_mapping()
 

@@ -14,7 +14,8 @@ from flxdr.platform.auth.principal import Principal
 from privacy import selectors
 from privacy.api import examples
 from privacy.api.serializers import PrivacyBudgetSerializer, PrivacyConfigurationSerializer
-from privacy.dp.composition import PPM, epsilon_ppm
+from privacy.dp.accountant import epsilon_ppm
+from privacy.dp.composition import PPM
 from privacy.errors import MechanismUnavailable, PrivacyParameterInvalid
 from privacy.mechanism import parse
 from privacy.services import budget
@@ -72,21 +73,32 @@ def test_configuration_says_what_is_in_force(api: APIClient, env: Callable[..., 
     assert answer["gradient_sanitization_details"]["norm_clipping"] == "disabled"
 
 
-@pytest.mark.parametrize("mode", ["organization", "record"])
-def test_noise_that_nobody_draws_is_refused_and_never_called_enabled(
-    api: APIClient, env: Callable[..., Any], mode: str
+@pytest.mark.parametrize(
+    ("mode", "norm_clipping", "rate"), [("organization", "enabled", None), ("record", "disabled", 0.1)]
+)
+def test_noise_in_force_is_called_enabled_with_what_it_protects(
+    api: APIClient, env: Callable[..., Any], mode: str, norm_clipping: str, rate: float | None
 ) -> None:
     env(privacy_mode=mode)
+    answer = api.get(f"{PREFIX}/config").json()
+    figures = answer["differential_privacy"]
+    assert (figures["status"], figures["mode"], figures["sampling_rate"]) == ("enabled", mode, rate)
+    assert figures["note"] == selectors.NOTES[mode]
+    assert answer["gradient_sanitization_details"]["norm_clipping"] == norm_clipping
+
+
+def test_record_level_rounds_of_a_model_that_no_agent_trains_are_refused(env: Callable[..., Any]) -> None:
+    env(privacy_mode="record")
     with pytest.raises(MechanismUnavailable) as caught:
-        selectors.round_mechanism()
+        selectors.round_mechanism(None)
     problem = caught.value.as_problem()
     assert (problem["status"], problem["code"]) == (409, "privacy_mechanism_unavailable")
-    assert "FL_PRIVACY_MODE=none" in problem["action"]
-    assert api.get(f"{PREFIX}/config").json()["differential_privacy"]["status"] == "refused"
+    assert "edge-classifier" in problem["expected"]
+    assert "FL_PRIVACY_MODE=organization" in problem["action"]
 
 
 def test_without_a_mode_rounds_declare_no_mechanism() -> None:
-    assert selectors.round_mechanism() == {"mechanism": "none"}
+    assert selectors.round_mechanism(None) == {"mechanism": "none"}
 
 
 def test_rounds_without_noise_are_counted_and_charge_nothing(
@@ -107,14 +119,15 @@ def test_rounds_without_noise_are_counted_and_charge_nothing(
     assert (own["org_id"], own["rounds_trained"], own["rounds_unprotected"]) == ("org-alpha", 1, 1)
 
 
+@pytest.mark.parametrize("mode", ["organization", "record"])
 def test_an_organization_sees_its_own_and_an_operator_the_largest_and_all(
-    api: APIClient, alpha: APIClient, clock: ManualClock, mechanism: Callable[..., dict[str, Any]]
+    api: APIClient, alpha: APIClient, clock: ManualClock, mechanism: Callable[..., dict[str, Any]], mode: str
 ) -> None:
-    gaussian = mechanism(rounds=5)
+    gaussian = mechanism(rounds=5, privacy_mode=mode)
     train(gaussian, clock)
     parsed = parse(gaussian)
     assert parsed is not None
-    once, twice = (epsilon_ppm(count * parsed.cost, 1e-5) / PPM for count in (1, 2))
+    once, twice = (epsilon_ppm([parsed.release] * count, 1e-5) / PPM for count in (1, 2))
     own = alpha.get(f"{PREFIX}/budget").json()
     assert {name: own[name] for name in GUIDE_BUDGET} == {
         "epsilon_total": 1.0,

@@ -68,8 +68,11 @@ def test_no_mechanism_reserves_and_charges_nothing(clock: ManualClock) -> None:
     assert selectors.budget()["epsilon_used"] == 0
 
 
-def test_the_budget_lasts_as_many_rounds_as_it_was_calibrated_for(mechanism: Configure, clock: ManualClock) -> None:
-    gaussian = mechanism(rounds=3)
+@pytest.mark.parametrize("mode", ["organization", "record"])
+def test_the_budget_lasts_as_many_rounds_as_it_was_calibrated_for(
+    mechanism: Configure, clock: ManualClock, mode: str
+) -> None:
+    gaussian = mechanism(rounds=3, privacy_mode=mode)
     for number in range(3):
         assert selectors.budget()["rounds_until_budget_exhausted"] == 3 - number
         budget.reserve(org_ids=ORGS, round_id=f"round-{number}", mechanism=gaussian, clock=clock)
@@ -202,6 +205,7 @@ def test_only_what_was_reserved_is_released(clock: ManualClock) -> None:
         {"sigma_ppm": True},
         {"sensitivity_ppm": -1},
         {"calibration": "guess"},
+        {"shares": 0},
         {"extra": 1},
     ],
 )
@@ -239,6 +243,9 @@ def entry(**values: Any) -> BudgetEntry:
         {"sigma_ppm": 0},
         {"sensitivity_ppm": None},
         {"delta_ppt": None},
+        {"sampling_ppm": 0},
+        {"sampling_ppm": 1_000_001},
+        {"steps": 0},
         {"mechanism": "none"},
         {"kind": "lost"},
         {"kind": "spent"},

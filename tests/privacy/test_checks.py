@@ -19,7 +19,8 @@ from privacy.models import BudgetAccount, BudgetEntry
         ({}, []),
         ({"privacy_calibration": "classic"}, []),
         ({"privacy_calibration": "classic", "privacy_epsilon": 1.5}, ["privacy.E001"]),
-        ({"privacy_mode": "record"}, ["privacy.W001"]),
+        ({"privacy_mode": "record"}, ["privacy.W002"]),
+        ({"privacy_mode": "record", "default_model": "edge-classifier"}, []),
         ({"privacy_mode": "organization"}, ["privacy.W001"]),
     ],
 )

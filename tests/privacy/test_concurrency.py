@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from flxdr.core.clock import ManualClock
 from privacy import selectors
+from privacy.dp.accountant import Release
 from privacy.errors import BudgetExhausted
 from privacy.models import BudgetEntry
 from privacy.services import budget
@@ -22,17 +23,18 @@ ORGS = ("org-alpha", "org-beta", "org-gamma")
 PATIENCE = 0.5  # seconds for which the first reader waits for a second one, which the lock keeps away
 
 
+@pytest.mark.parametrize("mode", ["organization", "record"])
 def test_of_two_rounds_that_want_the_last_slot_one_gets_it(
-    mechanism: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    mechanism: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """Whoever has read the budget waits for the other to read it too: without the lock both would find room."""
-    gaussian = mechanism(rounds=1)
+    gaussian = mechanism(rounds=1, privacy_mode=mode)
     with transaction.atomic():  # the accounts exist: it is their locks that must decide, not who inserts them first
         budget.lock_accounts(ORGS)
     both_have_read = threading.Barrier(2)
     read = selectors.charged
 
-    def read_together(org_ids: Sequence[str] | None = None) -> Mapping[str, float]:
+    def read_together(org_ids: Sequence[str] | None = None) -> Mapping[str, tuple[Release, ...]]:
         figures = read(org_ids)
         with contextlib.suppress(threading.BrokenBarrierError):
             both_have_read.wait(timeout=PATIENCE)

@@ -143,6 +143,7 @@ BAD = {
     "FL_PRIVACY_EPSILON": "-1",
     "FL_PRIVACY_DELTA": "1",
     "FL_PRIVACY_CLIPPING_NORM": "0",
+    "FL_PRIVACY_SAMPLING_RATE": "0",
     "FL_PRIVACY_MODE": "both",
     "FL_PRIVACY_CALIBRATION": "Analytic",
     "FL_PRIVACY_REQUIRED": "perhaps",

@@ -1,0 +1,98 @@
+"""What releases of noise cost together.
+
+A release is kept as the integers it was made with, from which its Renyi divergences follow exactly; epsilons are never
+added, since they do not add up. Where every release is of the whole data, composition is exact (`composition`); as soon
+as one is of a sample, divergences are added order by order (`rdp`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from privacy.dp import composition, rdp
+from privacy.dp.composition import PPM
+from privacy.errors import PrivacyParameterInvalid
+
+
+@dataclass(frozen=True)
+class Release:
+    """Steps of Gaussian noise alike.
+
+    Attributes:
+        sensitivity_ppm: how far one unit of privacy moves what is released, L2, in millionths of some unit.
+        sigma_ppm: standard deviation of the noise, in millionths of the same unit.
+        sampling_ppm: probability of each record to be drawn in a step, in millionths.
+        steps: how many.
+    """
+
+    sensitivity_ppm: int
+    sigma_ppm: int
+    sampling_ppm: int = PPM
+    steps: int = 1
+
+
+def epsilon_ppm(releases: Iterable[Release], delta: float) -> int:
+    """The epsilon at `delta` of all releases together, in millionths, rounded up.
+
+    Raises:
+        PrivacyParameterInvalid: a value out of range.
+    """
+    return _epsilon_ppm(Counter(releases), delta)
+
+
+def rounds_until_exhausted(*, spent: Iterable[Release], per_round: Release, budget_ppm: int, delta: float) -> int:
+    """How many more rounds of `per_round` fit after `spent` without exceeding the budget.
+
+    Found by search with the accountant: epsilon grows more slowly than the number of rounds, so a division would
+    promise too few, and after unequal rounds too many.
+    """
+    before = Counter(spent)
+
+    def fits(rounds: int) -> bool:
+        return _epsilon_ppm(before + Counter({per_round: rounds}), delta) <= budget_ppm
+
+    if not fits(1):
+        return 0
+    low, high = 1, 2
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+@lru_cache(maxsize=64)
+def calibrated_multiplier_ppm(*, budget_ppm: int, delta: float, sampling_ppm: int, steps: int) -> int:
+    """The noise of a step, in millionths of a clipping norm, at which `steps` of them spend at most the budget.
+
+    By Renyi accounting also where everything is drawn: such steps are composed with sampled ones.
+
+    Raises:
+        PrivacyParameterInvalid: a value out of range.
+    """
+    if not 0 < sampling_ppm <= PPM:
+        raise PrivacyParameterInvalid(f"a sampling rate of {sampling_ppm} ppm", expected=f"1 to {PPM}")
+    noise = rdp.calibrated_noise(target=budget_ppm / PPM, delta=delta, sampling_rate=sampling_ppm / PPM, count=steps)
+    multiplier_ppm = math.ceil(noise * PPM)
+    while epsilon_ppm([Release(PPM, multiplier_ppm, sampling_ppm, steps)], delta) > budget_ppm:
+        multiplier_ppm += 1  # what rounding up to a millionth of epsilon costs
+    return multiplier_ppm
+
+
+def _epsilon_ppm(counted: Counter[Release], delta: float) -> int:
+    if all(release.sampling_ppm == PPM for release in counted):
+        squares = (
+            count * release.steps * composition.squared_mu(release.sensitivity_ppm, release.sigma_ppm)
+            for release, count in counted.items()
+        )
+        return composition.epsilon_ppm(composition.total(squares), delta)
+    vectors = [
+        rdp.steps(release.sigma_ppm / release.sensitivity_ppm, release.sampling_ppm / PPM, count * release.steps)
+        for release, count in counted.items()
+    ]
+    return math.ceil(rdp.epsilon(rdp.composed(vectors), delta) * PPM)
