@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flxdr.demo import checks, federation, picture
+from flxdr.demo import checks, federation, picture, sight
 from flxdr.demo.checks import Check
 from flxdr.demo.coordinator import Operator
 from flxdr.demo.errors import DemoFailed
@@ -30,6 +30,13 @@ ROUNDS = 10
 LOCAL = LocalConfig(epochs=2, batch_size=32, learning_rate=0.01, proximal_mu=0.01)
 OPERATOR_NAME = "operator"
 MARKER = ".flxdr-demo"
+SIGHT = {
+    "plain": ("the server read every organisation's update: it could check them, and compare them with each other",),
+    "secagg": (
+        "the server could see: who took part, sample counts, metrics, the sum of all updates, the released model",
+        "the server could not see: any single update; each was masked by its organisation, and only the sum unmasked",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Options:
         folder: where everything goes.
         data: a folder with real captures; None for generated records.
         keep: go on with what a former demo left in `folder`.
+        protection: of every round's updates.
         leave: end when the result is there; else the coordinator and the agents go on until Ctrl-C.
         port: where the coordinator serves, if the port is free.
         project: the folder of manage.py.
@@ -48,6 +56,7 @@ class Options:
     folder: Path
     data: Path | None
     keep: bool
+    protection: str
     leave: bool
     port: int
     project: Path
@@ -74,7 +83,7 @@ def run_demo(options: Options, screen: Screen) -> bool:
         rounds = demo.train()
         comparison = demo.compare()
         found = demo.check(comparison, rounds)
-        demo.state_privacy()
+        demo.state_privacy(rounds)
         demo.write_result(comparison, found, rounds, time.monotonic() - began)
         if not options.leave:
             demo.stay()
@@ -166,14 +175,20 @@ class _Demo:
         self._screen.checks(found)
         return found
 
-    def state_privacy(self) -> None:
-        """Say plainly what protects the organisations in these rounds, from what the coordinator reports."""
+    def state_privacy(self, rounds: list[str]) -> None:
+        """Say plainly what protects the organisations in these rounds, from what the coordinator reports and holds."""
         budget = self._operator.budget()
         releases = [block.header.provenance for block in self._operator.blocks() if block.header.provenance]
         mechanisms = {str(release.privacy["mechanism"]) for release in releases}
-        self._screen.step("Privacy in force")
+        self._screen.step("Privacy in force: what the server could see, and what not")
+        self._screen.note("flow records stayed with their organisations")
+        for line in SIGHT[self._options.protection]:
+            self._screen.note(line)
+        held = sight.held_updates(self._options.folder / "coordinator", rounds[-1])
         self._screen.note(
-            "flow records stayed with their organisations; updates are signed, and readable by the coordinator"
+            "what it holds of the last round's updates: "
+            + ", ".join(f"{each.org_id} {each.size} bytes, {each.bits_per_byte:.2f} bits a byte" for each in held)
+            + " (8.00: nothing but noise to whoever reads it)"
         )
         self._screen.note(f"noise mechanism of the sealed rounds: {', '.join(sorted(mechanisms))}")
         self._screen.note(f"budget used: {budget['epsilon_used']} of epsilon {budget['epsilon_total']}")
@@ -184,6 +199,7 @@ class _Demo:
         result: dict[str, Any] = {
             "data": "real captures" if self._real else "generated records",
             "split": describe_split(real=self._real),
+            "protection": self._options.protection,
             "rounds": rounds,
             "local": asdict(LOCAL),
             "seconds": round(seconds, 1),
@@ -234,6 +250,7 @@ def _environment(options: Options, port: int) -> dict[str, str]:
         **inherited,
         "FL_ENV": "development",
         "FL_DATA_DIR": str(options.folder / "coordinator"),
+        "FL_PROTECTION": options.protection,
         "BACKEND_HOST": "127.0.0.1",
         "BACKEND_PORT": str(port),
         "OPENBLAS_NUM_THREADS": "1",
