@@ -54,6 +54,13 @@ class UnmaskFailed(Conflict):
     title = "Masks cannot be removed"
 
 
+class RecordKindUnknown(Invalid):
+    """A record for which there is no allow-list, so that nothing of it may leave."""
+
+    code = "unknown_record_kind"
+    title = "Unknown kind of records"
+
+
 class BudgetExhausted(Conflict):
     """The next round would spend more than the total budget."""
 

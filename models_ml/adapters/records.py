@@ -6,29 +6,9 @@ import hashlib
 import math
 from typing import Any
 
+from models_ml.adapters.columns import FIELDS, REQUIRED
 from models_ml.edge_stream import COLUMNS, PROTOCOLS, STATES, EdgeStream
 from models_ml.families import from_labels
-
-FIELDS = (
-    "ts",
-    "src",
-    "dst",
-    "port",
-    "proto",
-    "duration",
-    "orig_bytes",
-    "resp_bytes",
-    "conn_state",
-    "orig_pkts",
-    "resp_pkts",
-    "family",
-    "label",
-    "detail",
-    "capture",
-)
-"""What a parser hands over for each record, in this order; None where the record has no value."""
-
-REQUIRED = ("ts", "src", "dst", "port", "proto", "conn_state")
 
 _PROTOCOL_INDEX = {name: index for index, name in enumerate(PROTOCOLS)} | {"icmp6": PROTOCOLS.index("icmp")}
 _OTHER_PROTOCOL = PROTOCOLS.index("other")

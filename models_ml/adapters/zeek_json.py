@@ -8,16 +8,9 @@ from typing import Any
 
 import orjson
 
-from models_ml.adapters.records import FIELDS, BadRecord
+from models_ml.adapters.columns import NAMES_OF_FIELD
+from models_ml.adapters.records import BadRecord
 from models_ml.adapters.zeek_text import Parsed, Values
-
-_KEYS = {
-    "src": ("id.orig_h", "src_ip"),
-    "dst": ("id.resp_h", "dst_ip"),
-    "port": ("id.resp_p", "dst_port"),
-    "detail": ("detailed-label", "detailed_label", "detail"),
-}
-_KEYS_OF_FIELD = tuple(_KEYS.get(name, (name,)) for name in FIELDS)
 
 
 def parse_json(lines: Iterable[tuple[int, str]]) -> Iterator[Parsed]:
@@ -35,7 +28,7 @@ def parse_json(lines: Iterable[tuple[int, str]]) -> Iterator[Parsed]:
 
 def _pick(record: dict[str, Any]) -> Values | BadRecord:
     values: list[str | None] = []
-    for keys in _KEYS_OF_FIELD:
+    for keys in NAMES_OF_FIELD:
         value = next((record[key] for key in keys if record.get(key) is not None), None)
         if value is None or isinstance(value, str):
             values.append(value or None)

@@ -6,23 +6,12 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from models_ml.adapters.records import FIELDS, REQUIRED, BadRecord
+from models_ml.adapters.columns import FIELD_OF_NAME, FIELDS, REQUIRED
+from models_ml.adapters.records import BadRecord
 from models_ml.errors import UnreadableFlows
 
 Values = tuple[str | None, ...]
 Parsed = tuple[int, Values | BadRecord]
-
-_NAMES = {
-    "id.orig_h": "src",
-    "src_ip": "src",
-    "id.resp_h": "dst",
-    "dst_ip": "dst",
-    "id.resp_p": "port",
-    "dst_port": "port",
-    "detailed-label": "detail",
-    "detailed_label": "detail",
-}
-"""Column names of Zeek and of labelled exports; every other name in `FIELDS` stands for itself."""
 
 _EMPTY = frozenset(("", "-", "(empty)"))
 
@@ -35,7 +24,7 @@ class Layout:
     """
 
     def __init__(self, columns: Sequence[str], empty: frozenset[str] = _EMPTY) -> None:
-        places = {_NAMES.get(column, column): place for place, column in enumerate(columns)}
+        places = {FIELD_OF_NAME[name]: place for place, name in enumerate(columns) if name in FIELD_OF_NAME}
         missing = [name for name in REQUIRED if name not in places]
         if missing:
             raise UnreadableFlows(
