@@ -20,9 +20,11 @@ ORG_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 ReleasePolicy = Literal["auto", "manual"]
 AdmissionPolicy = Literal["auto", "pinned", "manual"]
 StatementPolicy = Literal["auto", "manual"]
+PrivacyUnit = Literal["none", "organization", "record"]
 
 _PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 _Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+_Probability = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
 _PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
 
 
@@ -62,6 +64,14 @@ class LimitsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_model_bytes: _PositiveInt = 256 * 1024 * 1024
 
 
+class PrivacySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this organisation's records may be spent on in all, whatever the coordinator's budget is."""
+
+    epsilon: _PositiveFloat = 10.0
+    delta: _Probability = 1e-5
+    units: tuple[PrivacyUnit, ...] = ("none", "organization", "record")
+
+
 class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that an operator of the agent may set."""
 
@@ -71,6 +81,7 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: DataSection = DataSection()
     policy: PolicySection = PolicySection()
     limits: LimitsSection = LimitsSection()
+    privacy: PrivacySection = PrivacySection()
 
 
 def parse(text: bytes, *, where: str = "agent.toml") -> AgentConfig:
@@ -140,6 +151,7 @@ def render(config: AgentConfig) -> str:
         return orjson.dumps(value).decode()
 
     coordinator, data, policy, limits = config.coordinator, config.data, config.policy, config.limits
+    privacy = config.privacy
     return f"""\
 org_id = {text(config.org_id)}
 name = {text(config.name)}
@@ -175,4 +187,11 @@ max_epochs = {limits.max_epochs}
 max_batch_size = {limits.max_batch_size}
 max_learning_rate = {limits.max_learning_rate!r}
 max_model_bytes = {limits.max_model_bytes}
+
+[privacy]
+# What the noise of all rounds may cost these records, by the agent's own account (`flxdr-agent privacy budget`).
+epsilon = {privacy.epsilon!r}
+delta = {privacy.delta!r}
+# What a round's noise has to protect for this agent to take part; strike "none" to refuse rounds without noise.
+units = {text(list(privacy.units))}
 """

@@ -121,6 +121,13 @@ class HomeLocked(AgentError):
     exit_code = ExitCode.LOCKED
 
 
+class PrivacyLimitReached(AgentError):
+    """A round would spend more of the organisation's privacy than its own limit allows."""
+
+    code = "privacy_limit_reached"
+    title = "Own privacy limit reached"
+
+
 class StopRequested(BaseException):
     """SIGTERM or SIGINT arrived. No `Exception`: nothing on the way may swallow it.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from federation.agent.config import AgentConfig
 from federation.agent.errors import CheckFailed
+from federation.agent.privacy_check import check_privacy
 from federation.protection.registry import PROTECTIONS
 from federation.round_config import RoundConfig
 from flxdr.core import canonical
@@ -42,11 +43,7 @@ def read_round(offer: Mapping[str, Any], *, chain_id: str, config: AgentConfig) 
         f"one of {', '.join(config.policy.models)}",
     )
     _check_protection(round_config, config)
-    _require(
-        round_config.privacy.get("mechanism") == "none",
-        f"privacy mechanism {round_config.privacy.get('mechanism')!r} is unknown here",
-        "none",
-    )
+    check_privacy(round_config, config)
     _check_limits(round_config, config)
     return round_config
 

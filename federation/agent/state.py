@@ -2,9 +2,9 @@
 
 `pin` holds the genesis hash; `chain` the verifier's state after the newest verified block, and `block` the headers up
 to it; `node` and `checkpoint` are the witness's (`state_tree`); `vote` every decision before it is sent; `round_update`
-every update before it is submitted; `masked_round` and `masked_step` are those of masked rounds (`masking.book`). Each
-is committed (`synchronous=FULL`) before the coordinator learns of it, so a crash forgets nothing that somebody else
-saw.
+every update before it is submitted; `privacy_loss` every release of noise before it is drawn (`loss_ledger`);
+`masked_round` and `masked_step` are those of masked rounds (`masking.book`). Each is committed (`synchronous=FULL`)
+before the coordinator learns of it, so a crash forgets nothing that somebody else saw.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import orjson
 
 from federation.agent import state_tree, state_upgrade
 from federation.agent.errors import HomeInvalid
+from federation.agent.loss_ledger import LossLedger
 from federation.agent.masking.book import MaskingBook
 from federation.agent.state_rows import Outcome, PreparedUpdate, StoredBlock, Vote, block_of, update_of, vote_of
 from federation.agent.state_tree import WitnessBook
@@ -95,10 +96,14 @@ class State:
                     self._db.execute(statement)
             if version > SCHEMA_VERSION:
                 raise HomeInvalid(f"{path} is of version {version}", expected=f"version {SCHEMA_VERSION}")
-            state_upgrade.upgrade(self._db, version)
+            if version < 2:
+                state_upgrade.to_version_2(self._db)
+            if version < 3:
+                state_upgrade.to_version_3(self._db)
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         path.chmod(0o600)
         self.witness = WitnessBook(self._db, self.transaction)
+        self.losses = LossLedger(self._db, self.transaction)
         self.masking = MaskingBook(self._db, self.transaction)
 
     def close(self) -> None:

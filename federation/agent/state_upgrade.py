@@ -8,20 +8,11 @@ from typing import Any
 
 import orjson
 
-from federation.agent import state_tree
+from federation.agent import loss_ledger, state_tree
 from federation.agent.masking import book
 from ledger.chain.block import parse_header
 from ledger.chain.lineage import Lineage, Release, extended
 from ledger.chain.state import VERSION
-
-
-def upgrade(db: sqlite3.Connection, version: int) -> None:
-    """Bring a state file of that version to the present form."""
-    if version < 2:
-        to_version_2(db)
-    if version < 3:
-        for statement in book.SCHEMA:
-            db.execute(statement)
 
 
 def to_version_2(db: sqlite3.Connection) -> None:
@@ -34,6 +25,12 @@ def to_version_2(db: sqlite3.Connection) -> None:
         # On a chain of that version no key could be retired and no release withdrawn.
         document |= {"v": VERSION, "retired": [], "releases": _releases(db)}
         db.execute("UPDATE chain SET state = ?", (orjson.dumps(document).decode(),))
+
+
+def to_version_3(db: sqlite3.Connection) -> None:
+    """Open the account of privacy and the book of masked rounds; no earlier agent drew noise or masked."""
+    for statement in (*loss_ledger.SCHEMA, *book.SCHEMA):
+        db.execute(statement)
 
 
 def _headers(db: sqlite3.Connection) -> Iterator[bytes]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from federation import statements
 from federation.agent import files
 from federation.agent.errors import CheckFailed, Refused
 from federation.agent.model_store import expected_parent, fetch_model
+from federation.agent.private_training import trained_update
 from federation.agent.records import Records
 from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
-from federation.agent.updates import clip_to_norm
 from federation.round_config import RoundConfig
 from flxdr.core import dsse
 from flxdr.core.keys import PrivateKey, SignatureInvalid
@@ -23,6 +24,7 @@ from models_ml.fixed_point import add_update
 from models_ml.local_trainer import LocalConfig, Progress
 from models_ml.registry import EDGE_NORMALISER
 from models_ml.tasks import LocalTask, LocalUpdate, task_for
+from privacy.mechanism import NO_MECHANISM
 
 KEPT_UPDATES = 32
 CONTENT_TYPES = {"delta": "application/vnd.safetensors", "masked": "application/vnd.flxdr.masked-update"}
@@ -34,9 +36,11 @@ def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progr
     """Train for a round and keep the signed update; one that is kept already is returned as it is.
 
     A crash before the update is kept leaves nothing signed; after it the same bytes and statement are sent again, so
-    that no round ever sees two different updates of this organisation.
+    that no round ever sees two different updates of this organisation. Noise is charged before it is drawn, so a crash
+    in between costs privacy and training again costs it again.
 
     Raises:
+        PrivacyLimitReached: the organisation's own limit would be exceeded.
         CheckFailed: the parent or the normaliser is not what the verified chain says.
     """
     kept = agent.state.update_for(config.round_id)
@@ -63,15 +67,25 @@ def train(agent: Agent, config: RoundConfig, records: Records, progress: Progres
     """Train on this organisation's records: the update within the round's bounds, and what is reported of it.
 
     Raises:
+        PrivacyLimitReached: the organisation's own limit would be exceeded.
         CheckFailed: the parent or the normaliser is not what the verified chain says.
     """
     task = task_for(config.model_name)
     parent, normaliser = parent_of(agent, config), normaliser_of(agent, config)
-    local = _local_config(agent, config)
-    update = task.train(parent, records.training, local, normaliser=normaliser, progress=progress)
-    delta = clip_to_norm(update.delta, config.clip_norm_ppm)
-    reported = update.metrics | _validation(task, parent, delta, records, normaliser)
-    return LocalUpdate(delta, update.samples, reported)
+    update = trained_update(
+        agent,
+        config,
+        records,
+        task=task,
+        parent=parent,
+        normaliser=normaliser,
+        local=_local_config(agent, config),
+        progress=progress,
+    )
+    if config.privacy != NO_MECHANISM:
+        return update
+    figures = _validation(task, parent, update.delta, records, normaliser)
+    return replace(update, metrics=update.metrics | figures)
 
 
 def keep(agent: Agent, config: RoundConfig, body: bytes, samples: int, statement: bytes) -> PreparedUpdate:

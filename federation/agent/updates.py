@@ -1,4 +1,4 @@
-"""Making an update fit for sending: bounded in L2 norm, in fixed point, in canonical bytes."""
+"""Making an update fit for sending: bounded in L2 norm, in fixed point, with noise on the whole of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from federation.round_config import PPM
 from models_ml.codec import Int32
 from models_ml.fixed_point import MAX_UPDATE_INT, SCALE
+from privacy.dp.noise import add_noise, share_of_noise
+from privacy.mechanism import Gaussian
 
 
 def squared_norm(delta: Mapping[str, Int32]) -> int:
@@ -38,3 +40,12 @@ def clip_to_norm(delta: Mapping[str, Int32], clip_norm_ppm: int) -> dict[str, In
         return within_range
     factor = bound / norm * (1 - 1e-12)
     return {name: np.trunc(array * factor).astype(np.int32) for name, array in within_range.items()}
+
+
+def with_noise(delta: Mapping[str, Int32], mechanism: Gaussian) -> dict[str, Int32]:
+    """An update with this organisation's share of the noise in every value, cut off at the bound of an update."""
+    sigma = share_of_noise(mechanism.sigma_ppm / PPM * SCALE, mechanism.shares)
+    return {
+        name: np.clip(add_noise(array.astype(np.int64), sigma), -MAX_UPDATE_INT, MAX_UPDATE_INT).astype(np.int32)
+        for name, array in delta.items()
+    }

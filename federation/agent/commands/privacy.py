@@ -1,17 +1,21 @@
-"""`privacy epsilon`, `calibrate`: what differentially private training costs, and how much noise a budget asks for."""
+"""`privacy epsilon`, `calibrate`, `budget`: what private training costs, asks for in noise, and has cost so far."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from federation.agent.commands.options import Json, reporting
+from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, reporting
 from privacy.dp import rdp
+from privacy.dp.accountant import epsilon_ppm
 from privacy.dp.composition import PPM
 
-app = typer.Typer(help="Calculate with differential privacy; nothing is read or sent.", no_args_is_help=True)
+app = typer.Typer(
+    help="Calculate with differential privacy, and see what was spent; nothing is sent.", no_args_is_help=True
+)
 
 _Rate = Annotated[float, typer.Option("--sampling-rate", help="Probability of each record to be drawn in a step.")]
 _Steps = Annotated[int, typer.Option("--steps", help="Steps of training, over all rounds.")]
@@ -68,4 +72,25 @@ def calibrate(
                 "steps": steps,
             },
             f"noise multiplier {rounded:.6f}: epsilon {spent:.6f} at delta {delta:g}",
+        )
+
+
+@app.command("budget")
+def budget(context: typer.Context, *, home: Home = DEFAULT_HOME, machine: Json = False) -> None:
+    """What the noise of all rounds so far has cost this organisation's records, by the agent's own account."""
+    with opened(context, home, machine) as agent:
+        limit, losses = agent.config.privacy, agent.state.losses.losses()
+        spent = epsilon_ppm((loss.release for loss in losses), limit.delta) / PPM
+        agent.output.result(
+            {
+                "epsilon_used": spent,
+                "epsilon_limit": limit.epsilon,
+                "epsilon_remaining": max(0.0, limit.epsilon - spent),
+                "delta": limit.delta,
+                "releases": [
+                    {"round_id": loss.round_id, "reserved_at": loss.reserved_at, **asdict(loss.release)}
+                    for loss in losses
+                ],
+            },
+            f"epsilon {spent:.6f} of {limit.epsilon:g} at delta {limit.delta:g}, in {len(losses)} release(s) of noise",
         )

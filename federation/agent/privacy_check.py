@@ -1,0 +1,60 @@
+"""What the agent checks of a round's privacy mechanism: that it is what it claims, and what this organisation wants."""
+
+from __future__ import annotations
+
+from federation.agent.config import AgentConfig
+from federation.agent.errors import CheckFailed
+from federation.round_config import RoundConfig
+from models_ml.registry import EDGE_NORMALISER
+from privacy.dp.composition import PPM
+from privacy.errors import PrivacyParameterInvalid
+from privacy.mechanism import NONE, ORGANIZATION, RECORD, Gaussian, Mechanism, SampledGaussian, parse
+
+_UNITS = {type(None): NONE, Gaussian: ORGANIZATION, SampledGaussian: RECORD}
+
+
+def check_privacy(round_config: RoundConfig, config: AgentConfig) -> Mechanism | None:
+    """The round's mechanism.
+
+    Raises:
+        CheckFailed: it cannot be read, protects a unit that agent.toml does not list, claims less sensitivity than the
+            clipping gives, counts on others where updates travel in the clear, or trains for longer than the limits.
+    """
+    try:
+        mechanism = parse(round_config.privacy)
+    except PrivacyParameterInvalid as error:
+        raise CheckFailed(error.detail, expected=error.expected) from error
+    unit = _UNITS[type(mechanism)]
+    if unit not in config.privacy.units:
+        raise CheckFailed(
+            f"the round's noise protects {unit!r}", expected=f"{' | '.join(config.privacy.units)} ([privacy] units)"
+        )
+    if isinstance(mechanism, Gaussian):
+        _check_whole(mechanism, round_config)
+    elif mechanism is not None:
+        _check_sampled(mechanism, round_config, config)
+    return mechanism
+
+
+def _check_whole(mechanism: Gaussian, round_config: RoundConfig) -> None:
+    if not mechanism.clip_ppm == round_config.clip_norm_ppm <= mechanism.sensitivity_ppm:
+        raise CheckFailed(
+            f"the noise is for a sensitivity of {mechanism.sensitivity_ppm} ppm and a clip of {mechanism.clip_ppm} ppm",
+            expected=f"the round's clipping norm of {round_config.clip_norm_ppm} ppm in both",
+        )
+    if round_config.protection == "plain" and mechanism.shares != 1:
+        raise CheckFailed(
+            f"each organisation would add one of {mechanism.shares} shares of the noise to an update in the clear",
+            expected="all of it",
+        )
+
+
+def _check_sampled(mechanism: SampledGaussian, round_config: RoundConfig, config: AgentConfig) -> None:
+    epochs = mechanism.steps * mechanism.sampling_ppm / PPM
+    if epochs > config.limits.max_epochs + 1:
+        raise CheckFailed(
+            f"the round's steps draw each record {epochs:g} times",
+            expected=f"about {config.limits.max_epochs} times at most ([limits] in agent.toml)",
+        )
+    if round_config.model_name == EDGE_NORMALISER and (mechanism.sampling_ppm, mechanism.steps) != (PPM, 1):
+        raise CheckFailed("the round samples records for moments", expected="one step that draws every record")
