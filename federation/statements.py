@@ -94,10 +94,16 @@ def advertisement(
     )
 
 
-def survivors(*, round_id: str, roster_hash: str, survivors: Iterable[str]) -> bytes:
-    """Canonical bytes by which an organisation confirms whose masked updates a round collected, as it was told."""
+def survivors(*, round_id: str, roster_hash: str, sharers: Iterable[str], survivors: Iterable[str]) -> bytes:
+    """Canonical bytes by which an organisation confirms for whom it masked, and whose masked updates arrived."""
     return canonical.encode(
-        {"v": VERSION, "round_id": round_id, "roster_hash": roster_hash, "survivors": sorted(survivors)}
+        {
+            "v": VERSION,
+            "round_id": round_id,
+            "roster_hash": roster_hash,
+            "sharers": sorted(sharers),
+            "survivors": sorted(survivors),
+        }
     )
 
 

@@ -51,22 +51,23 @@ def training_plan(epochs: int = 1) -> RecordPlan:
     return RecordPlan(_clip_ppm(), sampling_ppm, steps=-(-epochs * PPM // sampling_ppm))
 
 
-def round_mechanism(plan: RecordPlan | None) -> Mapping[str, Any]:
+def round_mechanism(plan: RecordPlan | None, shares: int = 1) -> Mapping[str, Any]:
     """The privacy mechanism that a round started now gets from the settings.
 
     Args:
         plan: how the round's model is trained on single records; None for a model that no agent can train so.
+        shares: organisations that are counted on to make the noise on whole updates together.
 
     Raises:
         MechanismUnavailable: the settings ask for record-level noise and there is no plan. A round that claimed noise
             which nobody adds would be worse than one that claims nothing.
         PrivacyParameterInvalid: the settings' calibration does not hold for their epsilon.
     """
-    mechanism = planned_mechanism(plan)
+    mechanism = planned_mechanism(plan, shares)
     return NO_MECHANISM if mechanism is None else mechanism.as_mapping()
 
 
-def planned_mechanism(plan: RecordPlan | None) -> Mechanism | None:
+def planned_mechanism(plan: RecordPlan | None, shares: int = 1) -> Mechanism | None:
     """The mechanism whose noise lets `FL_TRAINING_ROUNDS` rounds spend `FL_PRIVACY_EPSILON`; None in mode `none`.
 
     Raises:
@@ -76,7 +77,7 @@ def planned_mechanism(plan: RecordPlan | None) -> Mechanism | None:
     if mode == NONE:
         return None
     if mode == ORGANIZATION:
-        return _organization_mechanism()
+        return _organization_mechanism(shares)
     if plan is None:
         raise MechanismUnavailable(
             "FL_PRIVACY_MODE=record asks for noise inside training, and no agent trains this model",
@@ -88,7 +89,7 @@ def planned_mechanism(plan: RecordPlan | None) -> Mechanism | None:
     return _record_mechanism(plan)
 
 
-def _organization_mechanism() -> Gaussian:
+def _organization_mechanism(shares: int) -> Gaussian:
     env = settings.FLXDR
     return Gaussian(
         clip_ppm=_clip_ppm(),
@@ -101,7 +102,7 @@ def _organization_mechanism() -> Gaussian:
             calibration=env.privacy_calibration,
         ),
         delta_ppt=_delta_ppt(),
-        shares=1,
+        shares=shares,
         calibration=env.privacy_calibration,
     )
 

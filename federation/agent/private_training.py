@@ -32,7 +32,9 @@ def trained_update(
     local: LocalConfig,
     progress: Progress | None,
 ) -> LocalUpdate:
-    """The update of this organisation, ready to leave it: bounded, and with the noise that the round declares.
+    """The update of this organisation: bounded, and with the noise that the round declares.
+
+    Noise on whole updates of masked rounds is left to `masking.round`, which adds it after the weights.
 
     Nothing is reported of a model under noise: figures on records, held out or not, would tell of them without any.
 
@@ -56,6 +58,8 @@ def trained_update(
     bounded = clip_to_norm(update.delta, config.clip_norm_ppm)
     if mechanism is None:
         return replace(update, delta=bounded)
+    if config.step_seconds:  # noise is added to the integers that are masked
+        return LocalUpdate(delta=bounded, samples=update.samples, metrics={})
     return LocalUpdate(delta=with_noise(bounded, mechanism), samples=update.samples, metrics={})
 
 

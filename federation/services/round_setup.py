@@ -19,6 +19,7 @@ from federation.errors import IncompatibleAggregation, PrivacyRequired, RoundPar
 from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.protection.interface import Combination
+from federation.protection.masked import SMALLEST_BUCKET
 from federation.round_config import PPM, LocalTraining
 from models_ml.normalisation import RECORD_NORM
 from models_ml.tasks import TASKS
@@ -178,14 +179,30 @@ def protection_of(name: str | None, chosen: Aggregation, participants: Sequence[
     )
 
 
-def privacy_mechanism(model_name: str, local: LocalTraining) -> Mapping[str, Any]:
+def noise_shares(protection: ChosenProtection, minimum: int) -> int:
+    """How many organisations' noise a round on whole updates counts on.
+
+    Where updates are masked only their sum is ever seen, so its noise may be made in shares: as many as organisations
+    are left at least (in the smallest bucket, if there are buckets), less a third of them, and at least one, who might
+    leave their share out and tell the others what their own updates were.
+    """
+    if not protection.is_masked:
+        return 1
+    left = SMALLEST_BUCKET if protection.buckets else max(minimum, SMALLEST_BUCKET)
+    return left - max(1, (left - 1) // 3)
+
+
+def privacy_mechanism(model_name: str, local: LocalTraining, shares: int = 1) -> Mapping[str, Any]:
     """The privacy mechanism that the settings give a round.
+
+    Args:
+        shares: as `noise_shares`.
 
     Raises:
         PrivacyRequired: they give none and also require one.
         MechanismUnavailable: they ask for noise that no agent can draw for this model.
     """
-    mechanism = privacy.selectors.round_mechanism(_record_plan(model_name, local))
+    mechanism = privacy.selectors.round_mechanism(_record_plan(model_name, local), shares)
     if settings.FLXDR.privacy_required and mechanism["mechanism"] == NO_MECHANISM:
         raise PrivacyRequired(
             "the round would declare no privacy mechanism",

@@ -84,7 +84,8 @@ def start_round(
                 action="Start its first round with protection plain.",
             )
         local_training = round_setup.local_training(model_name, chosen, local)
-        mechanism = round_setup.privacy_mechanism(model_name, local_training)
+        shares = round_setup.noise_shares(protected, needed)
+        mechanism = round_setup.privacy_mechanism(model_name, local_training, shares)
         config = RoundConfig(
             chain_id=ledger.selectors.chain_id(),
             round_id=f"round-{number}-{secrets.token_hex(6)}",

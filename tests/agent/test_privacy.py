@@ -159,7 +159,8 @@ def test_a_home_of_the_version_before_gets_an_empty_account(tmp_path: Path) -> N
     path = tmp_path / "state.db"
     State(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE privacy_loss")
+        for table in ("privacy_loss", "masked_step", "masked_round"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 2")
     db.close()
     state = State(path)

@@ -398,6 +398,7 @@ def test_a_state_file_from_before_gets_its_tree_and_its_lineages(bench: Bench, b
     with sqlite3.connect(bench.home.state_file) as db:
         db.executescript(
             "DROP TABLE node; DROP TABLE checkpoint; DROP TABLE masked_step; DROP TABLE masked_round;"
+            "DROP TABLE privacy_loss;"
             "PRAGMA user_version = 1"
         )
         before = {**(now or {}), "v": 1, "releases": {}}

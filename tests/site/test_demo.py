@@ -99,7 +99,9 @@ def test_a_folder_without_the_captures_is_refused(tmp_path: Path) -> None:
 
 def test_only_a_demos_own_folder_is_cleared(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    options = Options(folder=folder, data=None, keep=False, leave=True, port=8000, project=tmp_path)
+    options = Options(
+        folder=folder, data=None, keep=False, protection="secagg", leave=True, port=8000, project=tmp_path
+    )
     folder.mkdir()
     (folder / "precious").touch()
     with pytest.raises(DemoFailed, match="was not made by a demo"):

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets as system
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from federation import statements
 from federation.agent import training
@@ -19,7 +22,6 @@ from federation.agent.masking.book import JoinedRound
 from federation.agent.records import Records
 from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
-from federation.errors import RosterInvalid, StatementMalformed
 from federation.masking import scaling
 from federation.masking.roster import Roster
 from federation.masking.steps import Step
@@ -29,6 +31,7 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from models_ml import codec
 from models_ml.local_trainer import Progress
+from privacy.dp.noise import add_noise
 from privacy.secagg import client, masks, ring
 from privacy.secagg.group import Group
 from privacy.secagg.secrets import Secrets
@@ -109,13 +112,15 @@ def mask(agent: Agent, config: RoundConfig) -> PreparedUpdate:
         return kept
     answer = agent.coordinator.get(f"federation/round/{config.round_id}/shares")
     joined, roster, group = _progress(agent, config)
-    sharers = _names(answer, "sharers") & _members(group)
-    shares = answer.get("shares")
-    if not isinstance(shares, dict):
-        raise CheckFailed("the coordinator's answer holds no shares")
-    told = {"sharers": sorted(sharers), "shares": {name: str(shares.get(name)) for name in sharers - {agent.org_id}}}
+    sharers, shares = _names(answer, "sharers"), answer.get("shares")
+    peers = sharers & _members(group) - {agent.org_id}
+    if not isinstance(shares, dict) or not peers <= shares.keys():
+        raise CheckFailed("the coordinator keeps shares back", expected=f"shares of {', '.join(sorted(peers))}")
+    told = {"sharers": sorted(sharers), "shares": {peer: str(shares[peer]) for peer in sorted(peers)}}
+    with _refusing():
+        client.open_shares(Secrets.from_seed(joined.seed), agent.org_id, group, _sealed(told))
+        body = masked_body(joined, roster, agent.org_id, sharers & _members(group))
     agent.state.masking.tell(config.round_id, Step.MASKED_INPUT, canonical.encode(told))
-    body = masked_body(joined, roster, agent.org_id, sharers)
     return _keep(agent, config, joined, roster, body)
 
 
@@ -127,14 +132,18 @@ def confirm(agent: Agent, config: RoundConfig) -> None:
     """
     answer = agent.coordinator.get(f"federation/round/{config.round_id}/survivors")
     _, roster, group = _progress(agent, config)
-    survivors = _names(answer, "survivors")
+    sharers, survivors = _sharers(agent, config), _names(answer, "survivors")
     own = survivors & _members(group)
-    if not own <= _sharers(agent, config) or agent.org_id not in own or len(own) < group.threshold:
+    enough = len(own) >= group.threshold and len(survivors) >= config.min_orgs
+    if not survivors <= sharers or agent.org_id not in own or not enough:
         raise CheckFailed(
             f"the coordinator goes on with {', '.join(sorted(survivors))}",
-            expected=f"this organisation and at least {group.threshold - 1} others of its group that shared before",
+            expected=f"this organisation and at least {group.threshold - 1} others of its group that shared before, "
+            f"and {config.min_orgs} in all",
         )
-    statement = statements.survivors(round_id=config.round_id, roster_hash=roster.digest.hex(), survivors=survivors)
+    statement = statements.survivors(
+        round_id=config.round_id, roster_hash=roster.digest.hex(), sharers=sharers, survivors=survivors
+    )
     agent.state.masking.tell(config.round_id, Step.CONSISTENCY, statement)
     _post(agent, config, "consistency", _signed(agent, statement, dsse.SURVIVORS_TYPE))
 
@@ -161,8 +170,10 @@ def masked_body(joined: JoinedRound, roster: Roster, org_id: str, sharers: froze
     config, group = roster.config, roster.group_of(org_id)
     update = codec.flatten(codec.decode(joined.delta))
     values = scaling.weighted(update, roster.weights[org_id], config.frac_bits)
-    bits = ring.word_bits(scaling.bound(config.max_abs, config.frac_bits), config.n_max)
-    vector = ring.to_ring(values, bits)
+    sigma, bound = scaling.noise_sigma(config), scaling.bound(config)
+    if sigma:
+        values = np.clip(add_noise(values, sigma), -bound, bound)
+    vector = ring.to_ring(values, ring.word_bits(bound, config.n_max))
     masks.add(vector, client.mask_seeds(Secrets.from_seed(joined.seed), org_id, group, sharers))
     return ring.to_bytes(vector)
 
@@ -171,24 +182,22 @@ def _unmask_shares(agent: Agent, config: RoundConfig, statement: bytes) -> Unmas
     answer = agent.coordinator.get(f"federation/round/{config.round_id}/consistency")
     joined, _, group = _progress(agent, config)
     confirmed = _statements(agent, answer.get("confirmations"), dsse.SURVIVORS_TYPE)
-    agreeing = {org_id for org_id, said in confirmed.items() if said == statement} & _members(group)
+    survivors = frozenset(canonical.decode(statement)["survivors"]) & _members(group)
+    agreeing = {org_id for org_id, said in confirmed.items() if said == statement} & survivors
     if len(agreeing) < group.threshold:
         raise CheckFailed(
             f"{len(agreeing)} of the group confirm the same survivors", expected=f"at least {group.threshold}"
         )
     told = canonical.decode(_told(agent, config, Step.MASKED_INPUT))
-    survivors = frozenset(canonical.decode(statement)["survivors"]) & _members(group)
-    try:
+    with _refusing():
         return client.unmask(
             Secrets.from_seed(joined.seed),
             agent.org_id,
             group,
-            {sender: dsse.decode_base64(share, f"the share of {sender}") for sender, share in told["shares"].items()},
-            sharers=frozenset(told["sharers"]),
+            _sealed(told),
+            sharers=frozenset(told["sharers"]) & _members(group),
             survivors=survivors,
         )
-    except FlxdrError as error:
-        raise CheckFailed(error.detail, expected=error.expected) from error
 
 
 def _keep(agent: Agent, config: RoundConfig, joined: JoinedRound, roster: Roster, body: bytes) -> PreparedUpdate:
@@ -234,6 +243,19 @@ def _told(agent: Agent, config: RoundConfig, step: Step) -> bytes:
     return told
 
 
+def _sealed(told: Mapping[str, Any]) -> dict[str, bytes]:
+    return {sender: dsse.decode_base64(share, f"the share of {sender}") for sender, share in told["shares"].items()}
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What the mathematics of masks refuses is a check that fails: this organisation does not go on."""
+    try:
+        yield
+    except FlxdrError as error:
+        raise CheckFailed(error.detail, expected=error.expected) from error
+
+
 def _sharers(agent: Agent, config: RoundConfig) -> frozenset[str]:
     return frozenset(canonical.decode(_told(agent, config, Step.MASKED_INPUT))["sharers"])
 
@@ -243,11 +265,9 @@ def _members(group: Group) -> frozenset[str]:
 
 
 def _read_roster(config: RoundConfig, signed: Sequence[bytes]) -> Roster:
-    try:
+    with _refusing():
         roster = Roster.of(config, signed)
         list(roster.groups)
-    except (RosterInvalid, StatementMalformed) as error:
-        raise CheckFailed(error.detail, expected=error.expected) from error
     return roster
 
 

@@ -32,5 +32,4 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
         raise StatementMismatch("the update was masked for another roster", expected=f"roster_hash = {roster_hash}")
     assert schema is not None, "models that organisations mask for have a schema"
     config = collection.config
-    bits = ring.word_bits(scaling.bound(config.max_abs, config.frac_bits), config.n_max)
-    ring.from_bytes(received.body, schema.size, bits)
+    ring.from_bytes(received.body, schema.size, ring.word_bits(scaling.bound(config), config.n_max))

@@ -28,9 +28,8 @@ from federation.services import submission_checks
 from federation.services.masking import steps
 from flxdr.core import canonical, dsse
 from flxdr.core.clock import Clock
+from privacy.secagg.client import SEALED_BYTES
 from privacy.secagg.shares import UnmaskShares
-
-LONGEST_SEALED = 1024
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,10 @@ def share(*, org_id: str, round_id: str, roster_hash: str, shares: Mapping[str, 
                 f"shares for {len(shares)} organizations", expected=f"one for each of {', '.join(sorted(others))}"
             )
         for receiver, sealed in shares.items():
-            if len(dsse.decode_base64(sealed, f"the share for {receiver}")) > LONGEST_SEALED:
-                raise StatementMalformed(f"the share for {receiver} is too long", expected=f"{LONGEST_SEALED} bytes")
+            if len(dsse.decode_base64(sealed, f"the share for {receiver}")) != SEALED_BYTES:
+                raise StatementMalformed(
+                    f"the share for {receiver} has another length", expected=f"{SEALED_BYTES} bytes"
+                )
 
     document = canonical.encode({"roster_hash": roster_hash, "shares": dict(shares)})
     return _take(_Message(org_id, round_id, Step.SHARES, document), check, clock)
@@ -103,6 +104,7 @@ def confirm(*, org_id: str, round_id: str, signed: SignedDocument, clock: Clock)
         expected = statements.survivors(
             round_id=round_id,
             roster_hash=collection.roster.digest.hex(),
+            sharers=collection.remaining(Step.SHARES),
             survivors=collection.remaining(Step.MASKED_INPUT),
         )
         if signed.statement != expected:
