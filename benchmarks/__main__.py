@@ -28,6 +28,7 @@ GROUPS = {
     "payload": "benchmarks.payload",
     "round": "benchmarks.round_latency",
     "scale": "benchmarks.scale",
+    "secagg": "benchmarks.secagg",
 }
 
 

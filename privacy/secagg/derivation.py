@@ -10,11 +10,11 @@ SECRET_BYTES = 32
 _PROTOCOL = b"flxdr secure aggregation v1"
 
 
-def derive(secret: bytes, label: str, *context: bytes, length: int = SECRET_BYTES) -> bytes:
-    """`length` bytes (8160 at most) for one purpose; another label or context gives independent ones."""
+def derive(secret: bytes, label: str, *context: bytes) -> bytes:
+    """32 bytes for one purpose; another label or context gives independent ones."""
     parts = (_PROTOCOL, label.encode(), *context)
     info = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-    return HKDF(SHA256(), length, salt=None, info=info).derive(secret)
+    return HKDF(SHA256(), SECRET_BYTES, salt=None, info=info).derive(secret)
 
 
 def agree(private: bytes, public: bytes) -> bytes:

@@ -56,7 +56,8 @@ class Secrets:
 
     def first_shares(self, of: str, group: Group) -> Sequence[int]:
         """The shares of one secret for the first threshold - 1 parties: uniform, and other ones in every group."""
-        data = derive(self.sharing_seed, of, group.digest, length=(group.threshold - 1) * SECRET_BYTES)
+        seed = derive(self.sharing_seed, of, group.digest)
+        data = hashlib.shake_256(seed).digest((group.threshold - 1) * SECRET_BYTES)
         return [int.from_bytes(data[at : at + SECRET_BYTES], "big") for at in range(0, len(data), SECRET_BYTES)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from operator import mul
 
 PRIME = 2**256 + 297
@@ -22,7 +23,7 @@ def split(secret: int, first: Sequence[int], count: int) -> list[int]:
         first: threshold - 1 uniform elements. They are the first shares, and take the place of random coefficients.
     """
     threshold = len(first) + 1
-    recurrence = [(-1) ** (back + 1) * math.comb(threshold, back) for back in range(threshold, 0, -1)]
+    recurrence = _recurrence(threshold)
     values = [secret, *first]
     while len(values) <= count:
         values.append(sum(map(mul, recurrence, values[-threshold:])) % PRIME)
@@ -41,3 +42,9 @@ def weights(points: Sequence[int]) -> list[int]:
         % PRIME
         for x in points
     ]
+
+
+@cache
+def _recurrence(threshold: int) -> list[int]:
+    """The weights of the last `threshold` values, oldest first."""
+    return [(-1) ** (back + 1) * math.comb(threshold, back) for back in range(threshold, 0, -1)]
