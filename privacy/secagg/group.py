@@ -22,7 +22,7 @@ _ANY_PRIVATE_KEY = b"\1" * SECRET_BYTES
 
 @dataclass(frozen=True)
 class Party:
-    """What an organization advertises for one round. Its identity key signs it: that is not checked here.
+    """What an organisation advertises for one round. Its identity key signs it: that is not checked here.
 
     Attributes:
         mask_key: X25519 public key of the pairwise masks, 32 bytes.
@@ -57,7 +57,7 @@ class Group:
 
     Attributes:
         context: 32 bytes that no other round shares: the hash of the roster that all of them verified.
-        parties: sorted by organization; 3 to 200, no organization and no key twice.
+        parties: sorted by organisation; 3 to 200, no organisation and no key twice.
 
     Raises:
         GroupInvalid: otherwise.
@@ -70,9 +70,9 @@ class Group:
         if len(self.context) != SECRET_BYTES:
             raise GroupInvalid(f"a context of {len(self.context)} bytes", expected=f"{SECRET_BYTES} bytes")
         if not FEWEST <= len(self.parties) <= MOST:
-            raise GroupInvalid(f"{len(self.parties)} parties", expected=f"{FEWEST} to {MOST} organizations")
+            raise GroupInvalid(f"{len(self.parties)} parties", expected=f"{FEWEST} to {MOST} organisations")
         if any(one.org_id >= other.org_id for one, other in pairwise(self.parties)):
-            raise GroupInvalid("the parties are out of order", expected="sorted by organization, nobody twice")
+            raise GroupInvalid("the parties are out of order", expected="sorted by organisation, nobody twice")
         if len({key for party in self.parties for key in (party.mask_key, party.share_key)}) != 2 * len(self.parties):
             raise GroupInvalid("a key is advertised twice", expected="two keys for each party that nobody else has")
 
@@ -106,7 +106,7 @@ class Group:
             raise GroupInvalid(f"{org_id!r} is not of the group", expected="one of its parties") from None
 
     def party(self, org_id: str) -> Party:
-        """What the organization advertised.
+        """What the organisation advertised.
 
         Raises:
             GroupInvalid: it is not of the group.

@@ -17,11 +17,11 @@ class UnmaskShares:
     """One party's shares of the others' secrets (and of its own): of each party one secret only, never both.
 
     Attributes:
-        self_seeds: organization -> share of the seed of its own mask, for those whose vectors are in the sum.
-        mask_keys: organization -> share of its private mask key, for those who dropped out before.
+        self_seeds: organisation -> share of the seed of its own mask, for those whose vectors are in the sum.
+        mask_keys: organisation -> share of its private mask key, for those who dropped out before.
 
     Raises:
-        ShareInvalid: both for one organization, or a share that is not 33 bytes, big-endian and below the prime.
+        ShareInvalid: both for one organisation, or a share that is not 33 bytes, big-endian and below the prime.
     """
 
     self_seeds: Mapping[str, bytes]
@@ -71,7 +71,7 @@ class UnmaskShares:
 
 def _parsed(shares: Any) -> dict[str, bytes]:
     if not isinstance(shares, dict):
-        raise ShareInvalid("the shares are no object", expected="organization -> share in hex")
+        raise ShareInvalid("the shares are no object", expected="organisation -> share in hex")
     return {org_id: _from_hex(text) for org_id, text in shares.items()}
 
 

@@ -20,7 +20,7 @@ CONTEXT = hashlib.sha256(b"a roster").digest()
 
 
 def party(org_id: str, secrets: Secrets) -> Party:
-    """What an organization with these secrets advertises."""
+    """What an organisation with these secrets advertises."""
     return Party(org_id, secrets.mask_key, secrets.share_key, secrets.seed_commitment)
 
 

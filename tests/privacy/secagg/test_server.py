@@ -124,7 +124,7 @@ def test_the_search_for_wrong_shares_is_bounded(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("part", ["mask_key", "seed_commitment"])
 def test_a_secret_that_is_not_the_advertised_one_is_found(part: str) -> None:
-    """An organization shares other secrets than those behind its public key and its commitment."""
+    """An organisation shares other secrets than those behind its public key and its commitment."""
     federation = Federation(6)
     foreign = party("org-005", Secrets.from_seed(hashlib.sha256(b"foreign").digest()))
     parties = (*federation.group.parties[:5], replace(federation.group.parties[5], **{part: getattr(foreign, part)}))
