@@ -18,7 +18,7 @@ from privacy.secagg.masks import SignedSeed
 from privacy.secagg.pairs import own_seed, pairwise_seed, sealing_key
 from privacy.secagg.secrets import Secrets
 from privacy.secagg.shamir import SHARE_BYTES
-from privacy.secagg.shares import UnmaskShares
+from privacy.secagg.shares import UnmaskShares, is_share
 
 SEALED_BYTES = 2 * SHARE_BYTES + 16
 _NONCE = bytes(12)
@@ -45,7 +45,8 @@ def open_shares(secrets: Secrets, org_id: str, group: Group, received: Mapping[s
 
     Raises:
         GroupInvalid: a sender who is not of the group, or as `seal_shares`.
-        ShareInvalid: what does not open: changed on the way, or sealed for another party, group or round.
+        ShareInvalid: what does not open (changed on the way, or sealed for another party, group or round) or holds no
+            two shares.
     """
     _require_own(secrets, org_id, group)
     return {sender: _opened(secrets, org_id, group, sender, sealed) for sender, sealed in received.items()}
@@ -118,10 +119,10 @@ def _opened(secrets: Secrets, org_id: str, group: Group, sender: str, sealed: by
         shares = ChaCha20Poly1305(key).decrypt(_NONCE, sealed, group.digest)
     except InvalidTag:
         shares = b""
-    if len(shares) != 2 * SHARE_BYTES:
+    if not (is_share(shares[:SHARE_BYTES]) and is_share(shares[SHARE_BYTES:])):
         raise ShareInvalid(
-            f"the sealed share of {sender!r} does not open",
-            expected=f"{SEALED_BYTES} bytes that it sealed for {org_id!r} in this group",
+            f"the sealed share of {sender!r} does not open, or is none",
+            expected=f"{SEALED_BYTES} bytes: two shares that it sealed for {org_id!r} in this group",
             sender=sender,
         )
     return shares

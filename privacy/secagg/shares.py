@@ -12,7 +12,7 @@ from privacy.secagg.shamir import PRIME, SHARE_BYTES
 _KINDS = ("self_seeds", "mask_keys")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UnmaskShares:
     """One party's shares of the others' secrets (and of its own): of each party one secret only, never both.
 
@@ -36,7 +36,7 @@ class UnmaskShares:
             )
         for shares in (self.self_seeds, self.mask_keys):
             for org_id, share in shares.items():
-                if len(share) != SHARE_BYTES or int.from_bytes(share, "big") >= PRIME:
+                if not is_share(share):
                     raise ShareInvalid(
                         f"the share of {org_id!r}", expected=f"{SHARE_BYTES} bytes, big-endian, below 2^256 + 297"
                     )
@@ -67,6 +67,11 @@ class UnmaskShares:
         if not isinstance(document, dict) or set(document) != set(_KINDS):
             raise ShareInvalid("an unmask response of other members", expected=" and ".join(_KINDS))
         return cls(*(_parsed(document[kind]) for kind in _KINDS))
+
+
+def is_share(data: bytes) -> bool:
+    """Whether it is the encoding of an element modulo the prime."""
+    return len(data) == SHARE_BYTES and int.from_bytes(data, "big") < PRIME
 
 
 def _parsed(shares: Any) -> dict[str, bytes]:

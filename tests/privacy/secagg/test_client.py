@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from privacy.errors import GroupInvalid, ShareInvalid
 from privacy.secagg import client
 from privacy.secagg.group import Group
+from privacy.secagg.pairs import sealing_key
 from privacy.secagg.secrets import Secrets
+from privacy.secagg.shamir import PRIME
 from tests.privacy.secagg.parties import Federation, party
 
 ME = "org-001"
@@ -139,6 +142,19 @@ def test_shares_that_go_astray_do_not_open(federation: Federation, sender: str, 
     federation.sealed["org-003"][ME] = federation.sealed[sender][recipient]
     with pytest.raises(ShareInvalid, match="org-003"):
         federation.response(ME, federation.names, federation.names)
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [b"", bytes(65), bytes(67), b"\xff" * 33 + bytes(33), bytes(33) + PRIME.to_bytes(33, "big")],
+    ids=["nothing", "short", "long", "seed beyond the prime", "key beyond the prime"],
+)
+def test_what_opens_and_is_no_share_is_found_on_arrival(federation: Federation, shares: bytes) -> None:
+    sender = "org-003"
+    key = sealing_key(federation.secrets[sender].share_private, sender, ME, federation.group, sender=sender)
+    sealed = ChaCha20Poly1305(key).encrypt(bytes(12), shares, federation.group.digest)
+    with pytest.raises(ShareInvalid, match=sender):
+        client.open_shares(federation.secrets[ME], ME, federation.group, {sender: sealed})
 
 
 STEPS: dict[str, Callable[[Secrets, Group, Federation], Any]] = {

@@ -19,6 +19,11 @@ def test_it_comes_back() -> None:
     assert GOOD.as_json()["self_seeds"]["org-a"] == "01" + "00" * 30 + "0128"
 
 
+def test_it_is_not_shown() -> None:
+    assert "org-a" not in repr(GOOD)
+    assert SHARE.hex() not in repr(GOOD)
+
+
 @pytest.mark.parametrize("share", [b"", SHARE[1:], b"\0" + SHARE, PRIME.to_bytes(33, "big"), b"\xff" * 33], ids=repr)
 def test_shares_are_33_bytes_below_the_prime(share: bytes) -> None:
     for kinds in ({"self_seeds": {"org-a": share}, "mask_keys": {}}, {"self_seeds": {}, "mask_keys": {"org-a": share}}):
