@@ -59,9 +59,13 @@ def mask_seeds(secrets: Secrets, org_id: str, group: Group, sharers: Collection[
         GroupInvalid: fewer sharers than the threshold, a stranger among them, or not this party itself.
     """
     _require_own(secrets, org_id, group)
-    _require_member(org_id, group.subset(sharers))
-    pairwise = [pairwise_seed(secrets.mask_private, org_id, peer, group) for peer in sorted(sharers) if peer != org_id]
-    return [own_seed(secrets.self_seed, org_id, group), *pairwise]
+    sharing = group.subset(sharers)
+    _require_member(org_id, sharing)
+    peers = sorted(sharing - {org_id})
+    return [
+        own_seed(secrets.self_seed, org_id, group),
+        *(pairwise_seed(secrets.mask_private, org_id, peer, group) for peer in peers),
+    ]
 
 
 def unmask(

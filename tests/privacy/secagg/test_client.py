@@ -92,6 +92,13 @@ def test_masking_refuses_sets_that_do_not_fit(federation: Federation, sharers: l
         client.mask_seeds(federation.secrets[ME], ME, federation.group, [federation.names[n] for n in sharers])
 
 
+def test_a_sharer_that_is_listed_twice_is_masked_once(federation: Federation) -> None:
+    names, secrets = federation.names, federation.secrets[ME]
+    assert client.mask_seeds(secrets, ME, federation.group, [*names, *names]) == client.mask_seeds(
+        secrets, ME, federation.group, names
+    )
+
+
 def test_a_sharer_whose_shares_are_missing_is_named(federation: Federation) -> None:
     received = federation.received(ME, federation.names)
     del received["org-003"]
