@@ -25,6 +25,7 @@ GROUPS = {
     "faults": "benchmarks.faults",
     "ledger": "benchmarks.ledger",
     "noise": "benchmarks.noise",
+    "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",
     "round": "benchmarks.round_latency",
     "scale": "benchmarks.scale",
