@@ -41,7 +41,7 @@ class PlaintextInvalid(Invalid):
 
 
 class RoundKeyInvalid(Invalid):
-    """A wrapped round key that was not made for this organization, by that one, in this round."""
+    """A wrapped round key that was not made for this organisation, by that one, in this round."""
 
     code = "invalid_round_key"
     title = "Invalid wrapped round key"

@@ -1,7 +1,7 @@
-"""Handing a round's private key from the organization that made it to another one, through a coordinator.
+"""Handing a round's private key from the organisation that made it to another one, through a coordinator.
 
 The two share a secret by X25519. HKDF-SHA256 (RFC 5869) makes an AES-256 key of it, and AES-GCM binds the wrapped key
-to the round and to both organizations in their roles, so that nobody passes it off as another's or in another round.
+to the round and to both organisations in their roles, so that nobody passes it off as another's or in another round.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def wrap(private_bytes: bytes, shared: bytes, context: bytes, org_from: str, org
     """A nonce and the key's ciphertext and tag: 28 bytes more than the key.
 
     Args:
-        shared: the 32 bytes that X25519 gave the two organizations.
+        shared: the 32 bytes that X25519 gave the two organisations.
         context: what the round is known by, such as the hash of its roster.
         org_from: who made the key.
         org_to: whom it is for.
@@ -35,7 +35,7 @@ def wrap(private_bytes: bytes, shared: bytes, context: bytes, org_from: str, org
 
 
 def unwrap(wrapped: bytes, shared: bytes, context: bytes, org_from: str, org_to: str) -> bytes:
-    """The bytes that `wrap` was given with the same secret, context and organizations.
+    """The bytes that `wrap` was given with the same secret, context and organisations.
 
     Raises:
         RoundKeyInvalid: it was made with others, or changed since.

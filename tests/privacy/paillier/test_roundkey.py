@@ -17,7 +17,7 @@ SHARED = ALPHA.exchange(BETA.public_key())
 RIGHT: dict[str, Any] = {"shared": SHARED, "context": b"round 7", "org_from": "org-alpha", "org_to": "org-beta"}
 
 
-def test_the_other_organization_gets_the_key(private: PrivateKey) -> None:
+def test_the_other_organisation_gets_the_key(private: PrivateKey) -> None:
     wrapped = wrap(private.to_bytes(), **RIGHT)
     opened = unwrap(wrapped, **RIGHT | {"shared": BETA.exchange(ALPHA.public_key())})
     assert PrivateKey.from_bytes(opened, BITS).public == private.public
