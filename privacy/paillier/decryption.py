@@ -71,8 +71,9 @@ def verify(public: PublicKey, ciphertexts: Sequence[int], openings: Openings) ->
 
     The small exponents test (Bellare, Garay and Rabin, "Fast Batch Verification for Modular Exponentiation and Digital
     Signatures", EUROCRYPT 1998): prod(c_i^e_i) = (1 + n sum(e_i m_i)) prod(r_i^e_i)^n mod n^2 for random e_i of 128
-    bits. A wrong m_i passes with probability 2^-128, since what it adds has an order of at least p or q. A key holder
-    can pass a wrong r_i of the right m_i, such as n - r_i; no sum depends on it.
+    bits. A wrong m_i passes with probability 2^-128, since what it adds has an order of at least p or q. If the key's
+    maker hid a factor in n that is smaller, it is one in that factor, which is above 2^16, anew for everybody who
+    checks. A key holder can pass a wrong r_i of the right m_i, such as n - r_i; no sum depends on it.
 
     Raises:
         OpeningInvalid: another number of openings, or a wrong one; `index` names the first.

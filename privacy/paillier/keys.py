@@ -15,30 +15,33 @@ from typing import NoReturn, Self
 
 import gmpy2
 
+from privacy.paillier import modulus_proof
 from privacy.paillier.errors import KeyInvalid
 
 MODULUS_BITS = 3072
 """NIST SP 800-57 part 1, table 2: as strong as 128-bit keys; 2048 bits are as strong as 112."""
 MODULUS_BITS_MIN = 2048
 _PRIMALITY_ROUNDS = 40
-_SMALL_PRIMES = gmpy2.primorial(1 << 16)
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """The modulus n and the base h of the randomizers, checked as far as it can be without the factors.
+    """The modulus n, the base h of the randomizers, and the proof that n leaves every ciphertext one opening.
 
     Raises:
-        KeyInvalid: an n that is no product of two primes of this form, or an h that generates nothing.
+        KeyInvalid: an n that is no product of two primes of this form or whose proof fails, or an h that generates
+            nothing.
     """
 
     n: int
     h: int
+    proof: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.n % 4 != 1 or gmpy2.gcd(self.n, _SMALL_PRIMES) != 1 or gmpy2.is_prime(self.n):
+        if self.n % 4 != 1 or gmpy2.is_prime(self.n) or not modulus_proof.holds(self.n, self.proof):
             raise KeyInvalid(
-                "the modulus has a small factor or is prime", expected="a product of two large primes, 3 mod 4"
+                "the modulus is prime, has a small or a repeated factor, or comes without its proof",
+                expected="a product of two large primes, 3 mod 4",
             )
         if not 1 < self.h < self.n - 1 or gmpy2.jacobi(self.h, self.n) != 1:
             raise KeyInvalid("the base of the randomizers is trivial", expected="-y^2 mod n")
@@ -58,9 +61,9 @@ class PublicKey:
         return gmpy2.powmod(self.h, self.n, self.n_squared)
 
     def to_bytes(self) -> bytes:
-        """n and h, big-endian, each as long as n."""
+        """n, h and the proof's numbers, big-endian, each as long as n."""
         width = self.modulus_bits // 8
-        return self.n.to_bytes(width) + self.h.to_bytes(width)
+        return b"".join(number.to_bytes(width) for number in (self.n, self.h, *self.proof))
 
     @classmethod
     def from_bytes(cls, data: bytes, modulus_bits: int) -> Self:
@@ -69,9 +72,9 @@ class PublicKey:
         Raises:
             KeyInvalid: another length, an n of another bit length, or what the constructor refuses.
         """
-        n, h = _integers(data, modulus_bits, (modulus_bits // 8,) * 2)
+        n, h, *proof = _integers(data, modulus_bits, (modulus_bits // 8,) * (2 + modulus_proof.ROOTS))
         _require_bits(n, modulus_bits)
-        return cls(n, h)
+        return cls(n, h, tuple(proof))
 
 
 class PrivateKey:
@@ -89,7 +92,7 @@ class PrivateKey:
         primes = all(gmpy2.is_prime(prime, _PRIMALITY_ROUNDS) for prime in (self.p, self.q))
         if not primes or p <= q or p % 4 != 3 or q % 4 != 3 or gmpy2.gcd(p - 1, q - 1) != 2:
             raise KeyInvalid("the factors do not make a key", expected="primes p > q, 3 mod 4, gcd(p - 1, q - 1) = 2")
-        self.public = PublicKey(p * q, h)
+        self.public = PublicKey(p * q, h, modulus_proof.prove(self.p, self.q))
 
     @classmethod
     def generate(cls, bits: int = MODULUS_BITS, *, allow_small: bool = False) -> Self:
