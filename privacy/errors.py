@@ -61,6 +61,13 @@ class RecordKindUnknown(Invalid):
     title = "Unknown kind of records"
 
 
+class CategoryUnknown(Invalid):
+    """A tactic, technique or family that the tables do not hold."""
+
+    code = "unknown_category"
+    title = "Unknown category"
+
+
 class BudgetExhausted(Conflict):
     """The next round would spend more than the total budget."""
 

@@ -24,6 +24,8 @@ class Treatment(Enum):
     """An address or a host name: replaced as a whole."""
     USER = auto()
     """An account: replaced as a whole."""
+    CATEGORY = auto()
+    """A tactic or technique of ATT&CK: written as its id; an unknown one is dropped."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class RecordKind:
     fields: Mapping[str, Treatment]
 
 
-def _kind(name: str, *, measures: str = "", texts: str = "", hosts: str = "", users: str = "") -> RecordKind:
+def _kind(
+    name: str, *, measures: str = "", texts: str = "", hosts: str = "", users: str = "", categories: str = ""
+) -> RecordKind:
     listed = {
         Treatment.MEASURE: measures,
         Treatment.TEXT: texts,
         Treatment.HOST: hosts,
         Treatment.USER: users,
+        Treatment.CATEGORY: categories,
     }
     return RecordKind(name, {field: treatment for treatment, names in listed.items() for field in names.split()})
 
@@ -66,12 +71,13 @@ SURICATA = _kind(
     """,
     texts="""
         event_type proto app_proto alert.action alert.signature alert.category alert.metadata.attack_target
-        alert.metadata.signature_severity alert.metadata.mitre_tactic_id alert.metadata.mitre_technique_id
-        flow.state flow.reason tcp.state tcp.tcp_flags tcp.tcp_flags_ts tcp.tcp_flags_tc dns.type dns.rrtype dns.rcode
-        dns.answers.rrtype http.http_method http.protocol http.http_content_type http.http_user_agent
-        fileinfo.state fileinfo.magic tls.version tls.ja3.hash tls.ja3s.hash anomaly.type anomaly.event anomaly.layer
+        alert.metadata.signature_severity flow.state flow.reason tcp.state tcp.tcp_flags tcp.tcp_flags_ts
+        tcp.tcp_flags_tc dns.type dns.rrtype dns.rcode dns.answers.rrtype http.http_method http.protocol
+        http.http_content_type http.http_user_agent fileinfo.state fileinfo.magic tls.version tls.ja3.hash
+        tls.ja3s.hash anomaly.type anomaly.event anomaly.layer
     """,
     hosts="src_ip dest_ip dns.rrname dns.answers.rrname dns.answers.rdata http.hostname tls.sni",
+    categories="alert.metadata.mitre_tactic_id alert.metadata.mitre_technique_id",
 )
 
 WINDOWS = _kind(

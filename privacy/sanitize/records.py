@@ -8,7 +8,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
-from privacy.errors import RecordKindUnknown
+from privacy.errors import CategoryUnknown, RecordKindUnknown
+from privacy.sanitize.attack import Catalogue
 from privacy.sanitize.fields import KINDS, RecordKind, Treatment, kind_of
 from privacy.sanitize.kinds import TOKEN, Kind
 from privacy.sanitize.patterns import find
@@ -116,12 +117,21 @@ class _Cleaning:
         text = str(value)
         if treatment is Treatment.MEASURE and (not isinstance(value, str) or _MEASURE.fullmatch(text)):
             return value
+        if treatment is Treatment.CATEGORY:
+            return self._category(text, name)
         cleaned, kinds = self._clean(text, treatment)
         if not kinds:
             return cleaned if isinstance(value, str) else value
         self._report.replaced[name] += 1
         self._report.kinds.update(kinds)
         return cleaned
+
+    def _category(self, text: str, name: str) -> str | None:
+        try:
+            return Catalogue.vendored().find(text).id
+        except CategoryUnknown:
+            self._report.count_dropped(name)
+            return None
 
     def _clean(self, text: str, treatment: Treatment) -> Cleaned:
         match treatment:
