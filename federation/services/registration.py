@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 from federation.errors import RegistrationInvalid
 from flxdr.core.keys import PublicKey
+from privacy.sanitize.kinds import Kind
+from privacy.sanitize.metadata import identifiers, identifiers_in_name
 
 MAX_NAME = 200
 MAX_SOURCES = 16
 MAX_SOURCE_TEXT = 500
 _ORG_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+_NAMED = frozenset({Kind.HOST})
+"""Organisations may be called by their domain."""
 RESERVED = frozenset({"coordinator", "operator"})
 """Names that sign or act on the coordinator's side and that no organisation may carry."""
 
@@ -46,7 +50,7 @@ class Registration:
             )
         return cls(
             org_id=org_id,
-            name=_text(name, field="org_name", limit=MAX_NAME),
+            name=_anonymous(_text(name, field="org_name", limit=MAX_NAME), field="org_name", allowed=_NAMED),
             data_sources=_sources(data_sources or {}),
             public_key=PublicKey.from_text(public_key_text) if public_key_text else None,
         )
@@ -64,7 +68,28 @@ def _sources(sources: Mapping[str, str]) -> dict[str, str]:
                 expected="1 to 64 of a-z 0-9 _ . -, the first a letter or digit",
                 field="data_sources",
             )
-    return {name: _text(text, field=f"data_sources.{name}", limit=MAX_SOURCE_TEXT) for name, text in sources.items()}
+        if identifiers_in_name(name):
+            raise _holds_identifiers("data_sources", identifiers_in_name(name))
+    fields = {name: f"data_sources.{name}" for name in sources}
+    return {
+        name: _anonymous(_text(text, field=fields[name], limit=MAX_SOURCE_TEXT), field=fields[name])
+        for name, text in sources.items()
+    }
+
+
+def _anonymous(text: str, *, field: str, allowed: frozenset[Kind] = frozenset()) -> str:
+    """`text` if the sanitiser finds no identifier in it but of the `allowed` kinds."""
+    if found := identifiers(text) - allowed:
+        raise _holds_identifiers(field, found)
+    return text
+
+
+def _holds_identifiers(field: str, kinds: frozenset[Kind]) -> RegistrationInvalid:
+    return RegistrationInvalid(
+        f"{field} holds identifiers ({', '.join(sorted(kinds))})",
+        expected="a description without addresses, hosts, accounts, people or files of theirs",
+        field=field,
+    )
 
 
 def _text(text: str, *, field: str, limit: int) -> str:

@@ -23,10 +23,13 @@ from federation.errors import (
 from federation.round_config import RoundConfig
 from federation.services.received import ReceivedUpdate
 from flxdr.core import canonical, dsse
+from privacy.sanitize.metadata import identifiers_in_name
 
 MAX_SAMPLES = 2**31
 MAX_METRICS = 32
-RATIOS = frozenset({"accuracy", "precision", "recall", "f1", "macro_binary_f1", "average_precision", "auc"})
+RATIOS = frozenset(
+    {"accuracy", "precision", "recall", "f1", "macro_binary_f1", "average_precision", "auc", "sanitization_rate"}
+)
 UNPROTECTED: Mapping[str, Any] = {"mechanism": "none"}
 _METRIC = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
 
@@ -64,6 +67,11 @@ def check_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
         if not _METRIC.match(name):
             raise MetricsInvalid(
                 f"{name[:80]!r} cannot name a metric", expected="1 to 64 of a-z 0-9 _ . -, the first a letter"
+            )
+        if kinds := identifiers_in_name(name):
+            raise MetricsInvalid(
+                f"the name of a metric holds an identifier ({', '.join(sorted(kinds))})",
+                expected="names that say what is measured, and nothing about people, hosts or files",
             )
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise MetricsInvalid(f"metric {name!r} is no number", expected="a finite number")
