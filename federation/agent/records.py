@@ -27,6 +27,12 @@ class Records:
     validation: EdgeStream
     reports: tuple[ReadReport, ...]
 
+    @property
+    def sanitization_rate(self) -> float:
+        """Share of the records' values that no feature ever sees: columns that are not read, and hosts."""
+        seen = sum(report.values_seen for report in self.reports)
+        return sum(report.values_removed for report in self.reports) / seen if seen else 0.0
+
 
 class RecordSource:
     """Reads the configured files, again only when one of them has changed."""

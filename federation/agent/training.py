@@ -85,6 +85,7 @@ def train(agent: Agent, config: RoundConfig, records: Records, progress: Progres
     if config.privacy != NO_MECHANISM:
         return update
     figures = _validation(task, parent, update.delta, records, normaliser)
+    figures["sanitization_rate"] = records.sanitization_rate
     return replace(update, metrics=update.metrics | figures)
 
 

@@ -42,3 +42,4 @@ FIELD_OF_NAME: Mapping[str, str] = {
     name: field for field, names in zip(FIELDS, NAMES_OF_FIELD, strict=True) for name in names
 }
 """The allow-list: every column name that is read, and the field that it fills."""
+HOST_NAMES = frozenset(name for name, field in FIELD_OF_NAME.items() if field in HOSTS)

@@ -19,7 +19,7 @@ from models_ml.errors import UnreadableFlows
 CHUNK = 65_536
 """Records held at a time while streaming."""
 
-_PARSERS: dict[str, Callable[[Iterable[tuple[int, str]]], Iterator[Parsed]]] = {
+_PARSERS: dict[str, Callable[[Iterable[tuple[int, str]], ReadReport], Iterator[Parsed]]] = {
     "zeek-csv": parse_csv,
     "zeek-tsv": parse_tsv,
     "zeek-json": parse_json,
@@ -54,8 +54,8 @@ def iterate(
     with closing(file):
         lines = numbered_lines(file, report)
         if not report.format:
-            report.format, lines = _detect(lines, location)
-        for number, values in _parser(report.format)(lines):
+            report.format, lines = detect(lines, location)
+        for number, values in _parser(report.format)(lines, report):
             try:
                 if isinstance(values, BadRecord):
                     raise values
@@ -88,14 +88,19 @@ def read(
     return concat(list(iterate(path, report, pseudonym_key=pseudonym_key))), report
 
 
-def _parser(name: str) -> Callable[[Iterable[tuple[int, str]]], Iterator[Parsed]]:
+def _parser(name: str) -> Callable[[Iterable[tuple[int, str]], ReadReport], Iterator[Parsed]]:
     try:
         return _PARSERS[name]
     except KeyError:
         raise UnreadableFlows(f"there is no format {name!r}", expected=", ".join(FORMATS)) from None
 
 
-def _detect(lines: Iterator[tuple[int, str]], path: Path) -> tuple[str, Iterator[tuple[int, str]]]:
+def detect(lines: Iterator[tuple[int, str]], path: Path) -> tuple[str, Iterator[tuple[int, str]]]:
+    """The format that the first line shows, and all the lines.
+
+    Raises:
+        UnreadableFlows: none of `FORMATS`.
+    """
     for number, line in lines:
         if not line.strip():
             continue

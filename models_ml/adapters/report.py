@@ -18,12 +18,19 @@ class BadLine:
 
 @dataclass
 class ReadReport:
-    """Counts of one file; the first bad lines are kept as examples, all of them are counted."""
+    """Counts of one file; the first bad lines are kept as examples, all of them are counted.
+
+    Args:
+        values_seen: values of all columns of the records, empty ones too.
+        values_removed: those of columns that are not read, and hosts, which become pseudonyms.
+    """
 
     source: str
     format: str
     records: int = 0
     malformed: int = 0
+    values_seen: int = 0
+    values_removed: int = 0
     examples: list[BadLine] = field(default_factory=list)
 
     def add_malformed(self, number: int, reason: str) -> None:
@@ -31,11 +38,18 @@ class ReadReport:
         if len(self.examples) < KEPT_EXAMPLES:
             self.examples.append(BadLine(number, reason))
 
+    def count_values(self, seen: int, removed: int) -> None:
+        """Count the values of one record."""
+        self.values_seen += seen
+        self.values_removed += removed
+
     def as_json(self) -> dict[str, Any]:
         return {
             "source": self.source,
             "format": self.format,
             "records": self.records,
             "malformed": self.malformed,
+            "values_seen": self.values_seen,
+            "values_removed": self.values_removed,
             "examples": [{"line": bad.number, "reason": bad.reason} for bad in self.examples],
         }

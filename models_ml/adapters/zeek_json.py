@@ -8,13 +8,25 @@ from typing import Any
 
 import orjson
 
-from models_ml.adapters.columns import NAMES_OF_FIELD
+from models_ml.adapters.columns import FIELD_OF_NAME, HOST_NAMES, NAMES_OF_FIELD
 from models_ml.adapters.records import BadRecord
+from models_ml.adapters.report import ReadReport
 from models_ml.adapters.zeek_text import Parsed, Values
 
 
-def parse_json(lines: Iterable[tuple[int, str]]) -> Iterator[Parsed]:
+def parse_json(lines: Iterable[tuple[int, str]], report: ReadReport) -> Iterator[Parsed]:
     """Records of a JSON-lines log; `ts` may be epoch seconds or ISO 8601."""
+    for number, record in json_objects(lines):
+        if isinstance(record, BadRecord):
+            yield number, record
+            continue
+        read = record.keys() & FIELD_OF_NAME.keys()
+        report.count_values(len(record), len(record) - len(read - HOST_NAMES))
+        yield number, _pick(record)
+
+
+def json_objects(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, dict[str, Any] | BadRecord]]:
+    """The objects of a JSON-lines file."""
     for number, line in lines:
         if not line.strip():
             continue
@@ -23,7 +35,7 @@ def parse_json(lines: Iterable[tuple[int, str]]) -> Iterator[Parsed]:
         except orjson.JSONDecodeError as error:
             yield number, BadRecord(f"no JSON: {error}")
             continue
-        yield number, _pick(record) if isinstance(record, dict) else BadRecord("no JSON object")
+        yield number, record if isinstance(record, dict) else BadRecord("no JSON object")
 
 
 def _pick(record: dict[str, Any]) -> Values | BadRecord:

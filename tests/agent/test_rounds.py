@@ -49,7 +49,8 @@ def test_what_is_reported_was_measured_on_later_records(bench: Bench) -> None:
     config = bench.coordinator.start_round("edge-classifier")
     bench.run_once()
     metrics = bench.coordinator.submitted[config.round_id, ORG].statement["metrics"]
-    assert metrics.keys() == {"loss", "accuracy", "macro_binary_f1"}
+    assert metrics.keys() == {"loss", "accuracy", "macro_binary_f1", "sanitization_rate"}
+    assert metrics["sanitization_rate"] == 409_091  # of 22 columns 7 are not read, and 2 are hosts
     assert metrics["accuracy"] > 900_000
 
 

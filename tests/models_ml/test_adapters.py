@@ -285,3 +285,20 @@ def test_a_written_log_reads_back_as_the_same_stream(tmp_path: Path) -> None:
         else:
             np.testing.assert_allclose(getattr(back, name), getattr(flows, name), atol=1e-6)
     np.testing.assert_allclose(extract(back), extract(flows), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen", "removed"),
+    [
+        (f"{CSV_HEADER}\n{CSV_FIRST}\n{CSV_SECOND}\n", 44, 18),
+        (
+            '{"ts": 1, "src_ip": "a", "dst_ip": "b", "dst_port": 1, "proto": "tcp", "conn_state": "SF", "uid": "C"}',
+            7,
+            3,
+        ),
+    ],
+)
+def test_what_is_not_read_and_hosts_count_as_removed(tmp_path: Path, text: str, seen: int, removed: int) -> None:
+    (tmp_path / "flows").write_text(text)
+    _, report = read(tmp_path / "flows", pseudonym_key=KEY)
+    assert (report.values_seen, report.values_removed) == (seen, removed)
