@@ -5,6 +5,7 @@ peers          key ids that `admissions = pinned` trusts  state.db     pinned ge
 next-key.json  the key that a rotation brings, until the chain records it
 outbox/        updates as they were signed                models/      model files by hash
 witness.json   the witness's key, 0600                     evidence/    checkpoints that contradict each other
+sanitizer.key  the secret behind the pseudonyms of sanitised records, 0600
 checkpoint.json  the newest checkpoint that is held, to keep elsewhere and to compare
 statements/    what this organisation attested of releases, and under statements/unsent/ what waits to be sent
 """
@@ -29,6 +30,7 @@ from federation.agent.config import AgentConfig
 from federation.agent.errors import HomeInvalid, HomeLocked
 from flxdr.core.errors import Malformed
 from flxdr.core.keys import Algorithm, KeyInvalid, PrivateKey
+from privacy.sanitize.pseudonyms import SECRET_BYTES
 
 
 class Home:
@@ -43,6 +45,7 @@ class Home:
         self.state_file = folder / "state.db"
         self.witness_key_file = folder / "witness.json"
         self.checkpoint_file = folder / "checkpoint.json"
+        self.sanitizer_file = folder / "sanitizer.key"
         self.lock_file = folder / "lock"
         self.outbox = folder / "outbox"
         self.models = folder / "models"
@@ -103,6 +106,27 @@ class Home:
             with suppress(FileExistsError):  # another process of this home was faster: its key counts
                 _write_key(self.witness_key_file, PrivateKey.generate(Algorithm.ED25519))
         return _read_key(self.witness_key_file)
+
+    def sanitizer_secret(self) -> bytes:
+        """The 32 bytes behind this organisation's pseudonyms; made at the first use, also in a folder without an agent.
+
+        Raises:
+            HomeInvalid: readable by others, or not 32 bytes.
+        """
+        if not self.sanitizer_file.exists():
+            if not self.folder.exists():
+                files.make_private_folder(self.folder)
+            with suppress(FileExistsError):  # another process of this home was faster: its secret counts
+                files.write_durably(self.sanitizer_file, os.urandom(SECRET_BYTES), overwrite=False)
+        _check_private(self.sanitizer_file)
+        secret = self.sanitizer_file.read_bytes()
+        if len(secret) != SECRET_BYTES:
+            raise HomeInvalid(
+                f"{self.sanitizer_file} holds {len(secret)} bytes",
+                expected=f"{SECRET_BYTES} bytes",
+                action="Restore it from your backup; with another secret every pseudonym changes.",
+            )
+        return secret
 
     def next_key(self) -> PrivateKey | None:
         """The key that a rotation which is under way brings.
@@ -185,15 +209,19 @@ def _write_key(path: Path, key: PrivateKey) -> None:
     files.write_durably(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n", overwrite=False)
 
 
+def _check_private(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise HomeInvalid(
+            f"{path} is open to others (mode {mode:04o})",
+            expected="mode 0600",
+            action=f"chmod 600 {path}; if others could read it, ask for the key's revocation.",
+        )
+
+
 def _read_key(path: Path) -> PrivateKey:
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise HomeInvalid(
-                f"{path} is open to others (mode {mode:04o})",
-                expected="mode 0600",
-                action=f"chmod 600 {path}; if others could read it, ask for the key's revocation.",
-            )
+        _check_private(path)
         document = orjson.loads(path.read_bytes())
         key = PrivateKey(Algorithm(document["algorithm"]), base64.b64decode(document["seed"], validate=True))
         named = document["key_id"]

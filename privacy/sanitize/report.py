@@ -45,7 +45,7 @@ class Report:
             "values_dropped": self.dropped.total(),
             "values_replaced": self.replaced.total(),
             "sanitization_rate": round(self.sanitization_rate, 6),
-            "identifiers": dict(sorted(self.kinds.items())),
+            "identifiers": {kind.value: count for kind, count in sorted(self.kinds.items())},
             "replaced_fields": dict(self.replaced.most_common()),
             "dropped_fields": dict(self.dropped.most_common()),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from federation.agent.commands import keys, learning, membership, privacy, setup, statements, votes
+from federation.agent.commands import keys, learning, membership, privacy, sanitize, setup, statements, votes
 from federation.agent.errors import EXIT_CODES_HELP
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("evaluate")(learning.evaluate)
 app.command("proposals")(votes.proposals)
 app.command("approve")(votes.approve)
 app.command("reject")(votes.reject)
+app.command("sanitize")(sanitize.sanitize)
 app.add_typer(keys.app, name="keys")
 app.add_typer(privacy.app, name="privacy")
 app.command("attest")(statements.attest)

@@ -1,0 +1,124 @@
+"""Records of log files, plain, gzip-compressed or in a zip archive, one at a time in bounded memory."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import orjson
+
+from models_ml.adapters.lines import numbered_lines, open_binary
+from models_ml.adapters.reading import detect
+from models_ml.adapters.records import BadRecord
+from models_ml.adapters.report import ReadReport
+from models_ml.adapters.zeek_json import json_objects
+from models_ml.adapters.zeek_text import csv_rows, tsv_rows
+from models_ml.errors import UnreadableFlows
+from privacy.sanitize.fields import FLOW, SURICATA, WINDOWS, RecordKind, kind_of
+
+Lines = Iterable[tuple[int, str]]
+Row = Mapping[str, Any]
+_ZIP_MAGIC = b"PK\x03\x04"
+_RESOURCE_FORKS = "__MACOSX/"
+
+
+class _Named:
+    """The cells of a line under the names of their columns."""
+
+    def __init__(self, columns: Sequence[str], empty: frozenset[str]) -> None:
+        self._columns = columns
+
+    def pick(self, cells: Sequence[str]) -> Row | BadRecord:
+        if len(cells) != len(self._columns):
+            return BadRecord(f"{len(cells)} fields instead of {len(self._columns)}")
+        return dict(zip(self._columns, cells, strict=True))
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """How lines become records, and the allow-list for them."""
+
+    rows: Callable[[Lines], Iterator[tuple[int, Row | BadRecord]]]
+    kind: RecordKind
+
+
+LOG_FORMATS: Mapping[str, LogFormat] = {
+    "zeek-csv": LogFormat(lambda lines: csv_rows(lines, _Named), FLOW),
+    "zeek-tsv": LogFormat(lambda lines: tsv_rows(lines, _Named), FLOW),
+    "zeek-json": LogFormat(json_objects, FLOW),
+    "suricata-json": LogFormat(json_objects, SURICATA),
+    "windows-json": LogFormat(json_objects, WINDOWS),
+}
+_JSON_FORMAT_OF_KIND = {FLOW.name: "zeek-json", SURICATA.name: "suricata-json", WINDOWS.name: "windows-json"}
+
+
+def read_log(path: Path, report: ReadReport) -> Iterator[tuple[RecordKind, Row]]:
+    """Stream the records of a file with the kind that they are of.
+
+    Args:
+        report: counts records and bad lines; an empty `format` is filled in. Lines of a zip archive are numbered in
+            each of its files.
+
+    Raises:
+        UnreadableFlows: no such file, or no known format.
+    """
+    if report.format and report.format not in LOG_FORMATS:
+        raise UnreadableFlows(f"there is no format {report.format!r}", expected=", ".join(LOG_FORMATS))
+    try:
+        for file in _opened(path):
+            with closing(file):
+                yield from _records(numbered_lines(file, report), path, report)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UnreadableFlows(f"{path} cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    with path.open("rb") as file:
+        is_archive = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    if not is_archive:
+        yield open_binary(path)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if not member.is_dir() and not member.filename.startswith(_RESOURCE_FORKS):
+                yield cast(BinaryIO, archive.open(member))
+
+
+def _records(lines: Iterator[tuple[int, str]], path: Path, report: ReadReport) -> Iterator[tuple[RecordKind, Row]]:
+    if not report.format:
+        report.format, lines = _recognised(lines, path)
+    log_format = LOG_FORMATS[report.format]
+    for number, row in log_format.rows(lines):
+        if isinstance(row, BadRecord):
+            report.add_malformed(number, str(row))
+            continue
+        report.records += 1
+        yield log_format.kind, row
+
+
+def _recognised(lines: Iterator[tuple[int, str]], path: Path) -> tuple[str, Iterator[tuple[int, str]]]:
+    name, lines = detect(lines, path)
+    if name != "zeek-json":
+        return name, lines
+    number, line = next(lines)
+    kind = _kind_of_line(line)
+    if kind is None:
+        raise UnreadableFlows(
+            f"{path}: its first record is of no known kind",
+            expected="events of Suricata (eve.json), Zeek (conn.log) or Windows",
+            action=f"Name the format: {', '.join(LOG_FORMATS)}.",
+        )
+    return _JSON_FORMAT_OF_KIND[kind.name], chain(((number, line),), lines)
+
+
+def _kind_of_line(line: str) -> RecordKind | None:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return kind_of(record) if isinstance(record, dict) else None
