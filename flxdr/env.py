@@ -122,7 +122,7 @@ class Env:
         "FL_PRIVACY_CALIBRATION",
         choice("analytic", "classic"),
         "analytic",
-        "how the noise is calibrated: Balle & Wang 2018, or sqrt(2 ln(1.25/delta))/epsilon",
+        "how the noise of mode `organization` is calibrated: Balle & Wang 2018, or sqrt(2 ln(1.25/delta))/epsilon",
         group=PRIVACY,
     )
     privacy_required: bool = variable(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from federation.agent.config import AgentConfig
 from federation.agent.errors import CheckFailed
+from federation.masking.honest import counted_on
+from federation.protection.registry import PROTECTIONS
 from federation.round_config import RoundConfig
 from models_ml.registry import EDGE_NORMALISER
 from privacy.dp.composition import PPM
@@ -42,10 +44,13 @@ def _check_whole(mechanism: Gaussian, round_config: RoundConfig) -> None:
             f"the noise is for a sensitivity of {mechanism.sensitivity_ppm} ppm and a clip of {mechanism.clip_ppm} ppm",
             expected=f"the round's clipping norm of {round_config.clip_norm_ppm} ppm in both",
         )
-    if round_config.protection == "plain" and mechanism.shares != 1:
+    counted = 1
+    if PROTECTIONS[round_config.protection].is_masked:
+        counted = counted_on(least=round_config.min_orgs, most=round_config.n_max, buckets=round_config.masking_buckets)
+    if mechanism.shares > counted:
         raise CheckFailed(
-            f"each organisation would add one of {mechanism.shares} shares of the noise to an update in the clear",
-            expected="all of it",
+            f"each organization would add one of {mechanism.shares} shares of the noise",
+            expected=f"one of {counted}: so many honest ones can be counted on",
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from federation.round_config import PPM
 from models_ml.codec import Int32
 from models_ml.fixed_point import MAX_UPDATE_INT, SCALE
-from privacy.dp.noise import add_noise, share_of_noise
+from privacy.dp.noise import add_noise
 from privacy.mechanism import Gaussian
 
 
@@ -43,8 +43,8 @@ def clip_to_norm(delta: Mapping[str, Int32], clip_norm_ppm: int) -> dict[str, In
 
 
 def with_noise(delta: Mapping[str, Int32], mechanism: Gaussian) -> dict[str, Int32]:
-    """An update with this organisation's share of the noise in every value, cut off at the bound of an update."""
-    sigma = share_of_noise(mechanism.sigma_ppm / PPM * SCALE, mechanism.shares)
+    """An update with all of the noise in every value, cut off at the bound of an update."""
+    sigma = mechanism.sigma_ppm / PPM * SCALE
     return {
         name: np.clip(add_noise(array.astype(np.int64), sigma), -MAX_UPDATE_INT, MAX_UPDATE_INT).astype(np.int32)
         for name, array in delta.items()

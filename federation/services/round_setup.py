@@ -16,10 +16,10 @@ from federation.aggregation.fedprox import FedProx
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.weighting import WEIGHTINGS
 from federation.errors import IncompatibleAggregation, PrivacyRequired, RoundParametersInvalid, TooFewOrganizations
+from federation.masking.honest import counted_on
 from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.protection.interface import Combination
-from federation.protection.masked import SMALLEST_BUCKET
 from federation.round_config import PPM, LocalTraining
 from models_ml.normalisation import RECORD_NORM
 from models_ml.tasks import TASKS
@@ -179,17 +179,9 @@ def protection_of(name: str | None, chosen: Aggregation, participants: Sequence[
     )
 
 
-def noise_shares(protection: ChosenProtection, minimum: int) -> int:
-    """How many organisations' noise a round on whole updates counts on.
-
-    Where updates are masked only their sum is ever seen, so its noise may be made in shares: as many as organisations
-    are left at least (in the smallest bucket, if there are buckets), less a third of them, and at least one, who might
-    leave their share out and tell the others what their own updates were.
-    """
-    if not protection.is_masked:
-        return 1
-    left = SMALLEST_BUCKET if protection.buckets else max(minimum, SMALLEST_BUCKET)
-    return left - max(1, (left - 1) // 3)
+def noise_shares(protection: ChosenProtection, *, least: int, most: int) -> int:
+    """How many organisations make the noise on whole updates together: one where updates are seen one by one."""
+    return counted_on(least=least, most=most, buckets=protection.buckets) if protection.is_masked else 1
 
 
 def privacy_mechanism(model_name: str, local: LocalTraining, shares: int = 1) -> Mapping[str, Any]:

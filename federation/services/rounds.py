@@ -84,7 +84,7 @@ def start_round(
                 action="Start its first round with protection plain.",
             )
         local_training = round_setup.local_training(model_name, chosen, local)
-        shares = round_setup.noise_shares(protected, needed)
+        shares = round_setup.noise_shares(protected, least=needed, most=len(organizations))
         mechanism = round_setup.privacy_mechanism(model_name, local_training, shares)
         config = RoundConfig(
             chain_id=ledger.selectors.chain_id(),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privacy.dp.discrete_gaussian import sample
+from privacy.dp.keystream import Keystream
 from privacy.errors import PrivacyParameterInvalid
 
 Int64 = npt.NDArray[np.int64]
@@ -28,13 +29,16 @@ def share_of_noise(sigma: float, shares: int) -> float:
     return sigma / math.sqrt(shares)
 
 
-def add_noise(values: Int64, sigma: float) -> Int64:
+def add_noise(values: Int64, sigma: float, *, stream: Keystream | None = None) -> Int64:
     """Integers with fresh discrete Gaussian noise of standard deviation `sigma`, in the same units.
 
     Sums of such noise are discrete Gaussian up to exp(-pi^2 sigma^2) (Kairouz, Liu & Steinke, "The Distributed
     Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation", ICML 2021, theorem 1).
 
+    Args:
+        stream: where the bits come from; a fresh one if left out.
+
     Raises:
         PrivacyParameterInvalid: sigma out of range.
     """
-    return values + sample(sigma, values.size).reshape(values.shape)
+    return values + sample(sigma, values.size, stream=stream).reshape(values.shape)

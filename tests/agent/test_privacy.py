@@ -19,6 +19,7 @@ from federation.agent.loss_ledger import Loss
 from federation.agent.privacy_check import check_privacy
 from federation.agent.state import State
 from federation.agent.updates import squared_norm, with_noise
+from federation.masking.honest import counted_on
 from models_ml import codec
 from models_ml.codec import Int32
 from models_ml.fixed_point import MAX_UPDATE_INT, SCALE
@@ -73,15 +74,21 @@ def test_an_organization_level_update_is_clipped_and_then_noisy(bench: Bench) ->
     assert loss.release == WHOLE.release
 
 
-@pytest.mark.parametrize("shares", [1, 9])
-def test_every_coordinate_gets_its_share_of_noise(shares: int) -> None:
-    mechanism = replace(WHOLE, shares=shares)
-    zero = {"a": np.zeros((200, 100), np.int32), "b": np.zeros(50, np.int32)}
-    noisy = with_noise(zero, mechanism)
+def test_every_coordinate_gets_all_of_the_noise() -> None:
+    noisy = with_noise({"a": np.zeros((200, 100), np.int32), "b": np.zeros(50, np.int32)}, WHOLE)
     assert noisy["a"].dtype == np.int32
-    expected = WHOLE.sigma_ppm / PPM * SCALE / np.sqrt(shares)
-    assert noisy["a"].std() == pytest.approx(expected, rel=0.03)
+    assert noisy["a"].std() == pytest.approx(WHOLE.sigma_ppm / PPM * SCALE, rel=0.03)
     assert np.ptp(noisy["b"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "buckets", "expected"),
+    [(3, 3, 0, 3), (3, 4, 0, 2), (9, 9, 0, 5), (50, 50, 0, 18), (9, 30, 3, 2)],
+)
+def test_noise_is_shared_among_those_who_survive_and_do_not_collude(
+    least: int, most: int, buckets: int, expected: int
+) -> None:
+    assert counted_on(least=least, most=most, buckets=buckets) == expected
 
 
 def test_noise_never_leaves_the_range_of_an_update() -> None:
@@ -181,6 +188,12 @@ def test_a_home_of_the_version_before_gets_an_empty_account(tmp_path: Path) -> N
         pytest.param("edge-classifier", WHOLE, {"clip_norm_ppm": 0}, id="no clip"),
         pytest.param("edge-classifier", WHOLE, {"clip_norm_ppm": PPM}, id="another clip"),
         pytest.param("edge-classifier", replace(WHOLE, shares=3), {}, id="a share of the noise in the clear"),
+        pytest.param(
+            "edge-classifier",
+            replace(WHOLE, shares=4),
+            {"protection": "secagg", "frac_bits": 22, "step_seconds": 60, "min_orgs": 3, "n_max": 3},
+            id="more shares than honest organizations",
+        ),
         pytest.param("edge-classifier", replace(RECORD, steps=10_000), {}, id="more epochs than allowed"),
         pytest.param("edge-normaliser", RECORD, {}, id="moments of a sample"),
     ],

@@ -43,6 +43,12 @@ def pair(federation: SimulatedFederation) -> SimulatedFederation:
     return federation
 
 
+@pytest.fixture
+def trio(federation: SimulatedFederation) -> SimulatedFederation:
+    federation.enrol("org-alpha", "org-beta", "org-gamma")
+    return federation
+
+
 def config_of(training_round: TrainingRound) -> RoundConfig:
     return RoundConfig.decode(bytes(training_round.config))
 
@@ -399,3 +405,12 @@ def test_organization_level_noise_bounds_the_update_of_any_model(
     config = RoundConfig.decode(bytes(rounds.start_round(actor="operator", clock=clock).config))
     assert config.clip_norm_ppm == config.privacy["sensitivity_ppm"] == 500_000
     assert config.privacy["shares"] == 1
+
+
+@pytest.mark.parametrize(("protection", "shares"), [("plain", 1), ("secagg", 3)])
+def test_noise_is_drawn_in_shares_where_only_sums_are_seen(
+    trio: SimulatedFederation, clock: ManualClock, env: Any, protection: str, shares: int
+) -> None:
+    env(privacy_mode="organization", privacy_clipping_norm=0.05)
+    started = rounds.start_round(actor="operator", model_name=CLASSIFIER, protection=protection, clock=clock)
+    assert RoundConfig.decode(bytes(started.config)).privacy["shares"] == shares

@@ -31,8 +31,10 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import SignatureInvalid
 from models_ml import codec
 from models_ml.local_trainer import Progress
+from privacy.dp.keystream import Keystream
 from privacy.dp.noise import add_noise
 from privacy.secagg import client, masks, ring
+from privacy.secagg.derivation import derive
 from privacy.secagg.group import Group
 from privacy.secagg.secrets import Secrets
 from privacy.secagg.shares import UnmaskShares
@@ -172,7 +174,8 @@ def masked_body(joined: JoinedRound, roster: Roster, org_id: str, sharers: froze
     values = scaling.weighted(update, roster.weights[org_id], config.frac_bits)
     sigma, bound = scaling.noise_sigma(config), scaling.bound(config)
     if sigma:
-        values = np.clip(add_noise(values, sigma), -bound, bound)
+        stream = Keystream(derive(joined.seed, "noise"))  # the same again after a crash: one draw of noise, one release
+        values = np.clip(add_noise(values, sigma, stream=stream), -bound, bound)
     vector = ring.to_ring(values, ring.word_bits(bound, config.n_max))
     masks.add(vector, client.mask_seeds(Secrets.from_seed(joined.seed), org_id, group, sharers))
     return ring.to_bytes(vector)
