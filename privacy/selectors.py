@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -70,6 +71,8 @@ def round_mechanism(plan: RecordPlan | None, shares: int = 1) -> Mapping[str, An
 def planned_mechanism(plan: RecordPlan | None, shares: int = 1) -> Mechanism | None:
     """The mechanism whose noise lets `FL_TRAINING_ROUNDS` rounds spend `FL_PRIVACY_EPSILON`; None in mode `none`.
 
+    At record level one release of moments is paid for beside these rounds.
+
     Raises:
         MechanismUnavailable, PrivacyParameterInvalid: as `round_mechanism`.
     """
@@ -108,15 +111,22 @@ def _organization_mechanism(shares: int) -> Gaussian:
 
 
 def _record_mechanism(plan: RecordPlan) -> SampledGaussian:
+    """Noise with which one release of moments and `FL_TRAINING_ROUNDS` rounds of training spend the budget together.
+
+    The moments, with which features are normalised, get a round's share of it.
+    """
     env = settings.FLXDR
-    return SampledGaussian(
-        clip_ppm=plan.clip_ppm,
-        noise_multiplier_ppm=calibrated_multiplier_ppm(
-            budget_ppm=limit_ppm(),
-            delta=env.privacy_delta,
+    calibrated = partial(calibrated_multiplier_ppm, budget_ppm=limit_ppm(), delta=env.privacy_delta)
+    multiplier_ppm = calibrated(sampling_ppm=PPM, steps=env.training_rounds + 1)
+    if (plan.sampling_ppm, plan.steps) != (PPM, 1):
+        multiplier_ppm = calibrated(
             sampling_ppm=plan.sampling_ppm,
             steps=plan.steps * env.training_rounds,
-        ),
+            beside=(Release(PPM, multiplier_ppm),),
+        )
+    return SampledGaussian(
+        clip_ppm=plan.clip_ppm,
+        noise_multiplier_ppm=multiplier_ppm,
         sampling_ppm=plan.sampling_ppm,
         steps=plan.steps,
         delta_ppt=_delta_ppt(),

@@ -67,21 +67,34 @@ def rounds_until_exhausted(*, spent: Iterable[Release], per_round: Release, budg
 
 
 @lru_cache(maxsize=64)
-def calibrated_multiplier_ppm(*, budget_ppm: int, delta: float, sampling_ppm: int, steps: int) -> int:
-    """The noise of a step, in millionths of a clipping norm, at which `steps` of them spend at most the budget.
+def calibrated_multiplier_ppm(
+    *, budget_ppm: int, delta: float, sampling_ppm: int, steps: int, beside: tuple[Release, ...] = ()
+) -> int:
+    """The least noise of a step, in millionths of a clipping norm, at which `steps` of them spend at most the budget.
 
-    By Renyi accounting also where everything is drawn: such steps are composed with sampled ones.
+    Args:
+        beside: other releases that the same budget pays for.
 
     Raises:
-        PrivacyParameterInvalid: a value out of range.
+        PrivacyParameterInvalid: a value out of range, or nothing is left beside the others.
     """
-    if not 0 < sampling_ppm <= PPM:
-        raise PrivacyParameterInvalid(f"a sampling rate of {sampling_ppm} ppm", expected=f"1 to {PPM}")
-    noise = rdp.calibrated_noise(target=budget_ppm / PPM, delta=delta, sampling_rate=sampling_ppm / PPM, count=steps)
-    multiplier_ppm = math.ceil(noise * PPM)
-    while epsilon_ppm([Release(PPM, multiplier_ppm, sampling_ppm, steps)], delta) > budget_ppm:
-        multiplier_ppm += 1  # what rounding up to a millionth of epsilon costs
-    return multiplier_ppm
+    if not 0 < sampling_ppm <= PPM or steps < 1:
+        raise PrivacyParameterInvalid(
+            f"{steps} steps at a sampling rate of {sampling_ppm} ppm", expected=f"at least one, and 1 to {PPM} ppm"
+        )
+    if epsilon_ppm(beside, delta) >= budget_ppm:
+        raise PrivacyParameterInvalid("nothing is left of the budget", expected="an epsilon above that of the others")
+
+    def holds(multiplier_ppm: int) -> bool:
+        return epsilon_ppm((*beside, Release(PPM, multiplier_ppm, sampling_ppm, steps)), delta) <= budget_ppm
+
+    low, high = PPM // 10, PPM
+    while not holds(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _epsilon_ppm(counted: Counter[Release], delta: float) -> int:

@@ -61,10 +61,19 @@ def test_calibrated_rounds_fit_the_budget_and_one_more_does_not(
         budget_ppm=budget_ppm, delta=DELTA, sampling_ppm=sampling_ppm, steps=rounds * steps
     )
     per_round = Release(PPM, multiplier, sampling_ppm, steps)
-    fitting = rounds_until_exhausted(spent=(), per_round=per_round, budget_ppm=budget_ppm, delta=DELTA)
-    assert fitting >= rounds
-    if sampling_ppm < PPM:
-        assert fitting == rounds
+    assert rounds_until_exhausted(spent=(), per_round=per_round, budget_ppm=budget_ppm, delta=DELTA) == rounds
+
+
+def test_calibration_leaves_room_for_what_is_beside() -> None:
+    other = Release(PPM, 10 * PPM)
+    with_other, alone = (
+        calibrated_multiplier_ppm(budget_ppm=PPM, delta=DELTA, sampling_ppm=100_000, steps=100, beside=beside)
+        for beside in ((other,), ())
+    )
+    assert with_other > alone
+    assert 0.9999 * PPM < epsilon_ppm([other, Release(PPM, with_other, 100_000, 100)], DELTA) <= PPM
+    with pytest.raises(PrivacyParameterInvalid, match="left"):
+        calibrated_multiplier_ppm(budget_ppm=PPM, delta=DELTA, sampling_ppm=PPM, steps=1, beside=(Release(PPM, PPM),))
 
 
 @given(st.integers(0, 10), st.integers(5 * PPM, 90 * PPM), st.integers(10_000, 3 * PPM))

@@ -68,11 +68,8 @@ def test_no_mechanism_reserves_and_charges_nothing(clock: ManualClock) -> None:
     assert selectors.budget()["epsilon_used"] == 0
 
 
-@pytest.mark.parametrize("mode", ["organization", "record"])
-def test_the_budget_lasts_as_many_rounds_as_it_was_calibrated_for(
-    mechanism: Configure, clock: ManualClock, mode: str
-) -> None:
-    gaussian = mechanism(rounds=3, privacy_mode=mode)
+def test_the_budget_lasts_as_many_rounds_as_it_was_calibrated_for(mechanism: Configure, clock: ManualClock) -> None:
+    gaussian = mechanism(rounds=3)
     for number in range(3):
         assert selectors.budget()["rounds_until_budget_exhausted"] == 3 - number
         budget.reserve(org_ids=ORGS, round_id=f"round-{number}", mechanism=gaussian, clock=clock)
@@ -85,6 +82,22 @@ def test_the_budget_lasts_as_many_rounds_as_it_was_calibrated_for(
     assert set(problem["epsilon_used"]) == set(ORGS)
     assert all(0.999 < used <= 1.0 for used in problem["epsilon_used"].values())
     assert not BudgetEntry.objects.filter(round_id="round-3").exists()
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.0, 8.0])
+@pytest.mark.parametrize("rounds", [1, 10])
+def test_at_record_level_it_pays_for_the_moments_and_as_many_rounds(
+    mechanism: Configure, clock: ManualClock, epsilon: float, rounds: int
+) -> None:
+    training = mechanism(rounds=rounds, privacy_mode="record", privacy_epsilon=epsilon)
+    moments = selectors.round_mechanism(selectors.RecordPlan(clip_ppm=10**7, sampling_ppm=10**6, steps=1))
+    budget.reserve(org_ids=ORGS, round_id="moments", mechanism=moments, clock=clock)
+    assert selectors.budget()["rounds_until_budget_exhausted"] == rounds
+    for number in range(rounds):
+        budget.reserve(org_ids=ORGS, round_id=f"round-{number}", mechanism=training, clock=clock)
+    assert 0.99 * epsilon < selectors.budget()["epsilon_used"] <= epsilon
+    with pytest.raises(BudgetExhausted):
+        budget.reserve(org_ids=ORGS, round_id="another", mechanism=training, clock=clock)
 
 
 def test_one_exhausted_organization_refuses_the_round_for_all(mechanism: Configure, clock: ManualClock) -> None:

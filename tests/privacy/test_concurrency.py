@@ -29,6 +29,10 @@ def test_of_two_rounds_that_want_the_last_slot_one_gets_it(
 ) -> None:
     """Whoever has read the budget waits for the other to read it too: without the lock both would find room."""
     gaussian = mechanism(rounds=1, privacy_mode=mode)
+    if mode == "record":
+        moments = selectors.round_mechanism(selectors.RecordPlan(clip_ppm=1, sampling_ppm=10**6, steps=1))
+        with transaction.atomic():
+            budget.reserve(org_ids=ORGS, round_id="moments", mechanism=moments, clock=ManualClock())
     with transaction.atomic():  # the accounts exist: it is their locks that must decide, not who inserts them first
         budget.lock_accounts(ORGS)
     both_have_read = threading.Barrier(2)
@@ -57,8 +61,9 @@ def test_of_two_rounds_that_want_the_last_slot_one_gets_it(
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(start, range(2))) == ["refused", "reserved"]
-    assert BudgetEntry.objects.filter(kind="reserved").values("round_id").distinct().count() == 1
-    assert BudgetEntry.objects.filter(kind="reserved").count() == len(ORGS)
+    reserved = BudgetEntry.objects.filter(kind="reserved").exclude(round_id="moments")
+    assert reserved.values("round_id").distinct().count() == 1
+    assert reserved.count() == len(ORGS)
 
 
 def test_a_round_that_is_rolled_back_reserves_nothing(mechanism: Callable[..., dict[str, Any]]) -> None:
