@@ -407,10 +407,17 @@ def test_organization_level_noise_bounds_the_update_of_any_model(
     assert config.privacy["shares"] == 1
 
 
-@pytest.mark.parametrize(("protection", "shares"), [("plain", 1), ("secagg", 3)])
-def test_noise_is_drawn_in_shares_where_only_sums_are_seen(
-    trio: SimulatedFederation, clock: ManualClock, env: Any, protection: str, shares: int
+@pytest.mark.usefixtures("trio")
+@pytest.mark.parametrize("protection", ["plain", "secagg"])
+@pytest.mark.parametrize("model", [CLASSIFIER, "edge-normaliser"])
+@pytest.mark.parametrize("mode", ["none", "record", "organization"])
+def test_every_mode_goes_with_every_protection(
+    clock: ManualClock, env: Any, mode: str, model: str, protection: str
 ) -> None:
-    env(privacy_mode="organization", privacy_clipping_norm=0.05)
-    started = rounds.start_round(actor="operator", model_name=CLASSIFIER, protection=protection, clock=clock)
-    assert RoundConfig.decode(bytes(started.config)).privacy["shares"] == shares
+    env(privacy_mode=mode, privacy_clipping_norm=0.05)
+    config = config_of(rounds.start_round(actor="operator", model_name=model, protection=protection, clock=clock))
+    assert config.privacy.get("unit", "none") == mode
+    shares = 3 if protection == "secagg" else 1  # only who sees sums alone can be given noise in shares
+    assert config.privacy.get("shares") == (shares if mode == "organization" else None)
+    assert (config.clip_norm_ppm > 0) == (mode == "organization")
+    assert BudgetEntry.objects.count() == (0 if mode == "none" else 3)
