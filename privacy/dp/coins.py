@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from privacy.dp.composition import PPM
 from privacy.dp.discrete_gaussian import sample
 from privacy.dp.keystream import Keystream
 from privacy.errors import PrivacyParameterInvalid
-
-PPM = 1_000_000
 
 
 class SecretCoins:
