@@ -183,7 +183,7 @@ def curve(plain: Sequence[Scores], private: Mapping[int, Sequence[Scores]]) -> s
     marks += [label(44, height(value) + 4, f"{value:.2f}", "end") for value in np.arange(low, high + 0.01, 0.02)]
     reference = height(_known(plain))
     marks.append(f'<path d="M50 {reference}H440" stroke="#2a7" stroke-dasharray="6 4"/>')
-    marks.append(label(436, reference - 6, "without noise", "end"))
+    marks.append(label(56, reference - 6, "without noise", "start"))
     for epsilon, runs in private.items():
         x = places[epsilon]
         span = sorted(height(scores.known) for scores in runs)
