@@ -29,6 +29,7 @@ GROUPS = {
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",
     "round": "benchmarks.round_latency",
+    "sanitize": "benchmarks.sanitize",
     "scale": "benchmarks.scale",
     "secagg": "benchmarks.secagg",
 }
