@@ -30,7 +30,7 @@ _USER_LABEL = r"(?:(?:subject|target)?user(?:[ _-]?name)?|account[ _-]?name)"
 
 # At the start of a word. The name of a group is its kind, up to the first underscore.
 _AT_WORD = (
-    r"(?P<email>(?<![.+-])[\w.+-]++@(?:[\w-]{1,63}\.){1,8}[^\W\d_](?:[\w-]{0,61}\w)?)",
+    r"(?P<email>(?<![\w.+-])[\w.+-]++@(?:[\w-]{1,63}\.){1,8}[^\W\d_](?:[\w-]{0,61}\w)?)",
     r"(?P<mac>(?:[0-9a-f]{2}(?P<_gap>[:-])(?:[0-9a-f]{2}(?P=_gap)){4}[0-9a-f]{2}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2})"
     r"(?![\w:-]))",
     r"(?P<user_sid>S-1-(?:5-21|12-1)(?:-\d{1,10}){3,5})",
@@ -53,10 +53,10 @@ _ANYWHERE = (
     r"\\\\(?P<host_share>[\w-]{1,63})(?=\\)",
     rf"(?P<ipv4_glued>(?<=[a-z_])(?<!v){_IPV4})",
 )
-_PACK = re.compile(
-    rf"{TOKEN.pattern}|{'|'.join(_ANYWHERE)}|(?<!\w)(?:{'|'.join(_AT_WORD)})",
-    re.IGNORECASE,
-)
+_FORMS = "|".join(_AT_WORD)
+_PACK = re.compile(rf"{TOKEN.pattern}|{'|'.join(_ANYWHERE)}|(?<!\w)(?:{_FORMS})", re.IGNORECASE)
+_NEXT = re.compile(_FORMS, re.IGNORECASE)
+"""What may follow an identifier without anything between the two."""
 _SUSPECT = re.compile(r"[\d@.:\\/=]|[a-fA-F]{32}")
 """Text without any of these holds none of the forms."""
 
@@ -74,19 +74,26 @@ def find(text: str) -> Iterator[Found]:
     """Identifiers in a text that is normalised already, from left to right; pseudonyms are passed over."""
     if not _SUSPECT.search(text):
         return
-    position = 0
-    while match := _PACK.search(text, position):
+    match = _PACK.search(text)
+    while match:
         position = match.end()
-        if match.lastgroup is None:
-            continue
-        kind = Kind(match.lastgroup.partition("_")[0])
-        start, end = match.span(match.lastgroup)
-        length = _CONFIRMED[kind](text[start:end]) if kind in _CONFIRMED else end - start
-        if length:
-            position = start + length
-            yield Found(kind, start, position)
-        else:
-            position = start + 1
+        found = _confirmed(match)
+        if found:
+            position = found.end
+            yield found
+        elif match.lastgroup:
+            position = match.start() + 1
+        match = (found and _NEXT.match(text, position)) or _PACK.search(text, position)
+
+
+def _confirmed(match: re.Match[str]) -> Found | None:
+    """The identifier that a match begins with; None for a pseudonym, and where the form's check fails."""
+    if match.lastgroup is None:
+        return None
+    kind = Kind(match.lastgroup.partition("_")[0])
+    start, end = match.span(match.lastgroup)
+    length = _CONFIRMED[kind](match[match.lastgroup]) if kind in _CONFIRMED else end - start
+    return Found(kind, start, start + length) if length else None
 
 
 def _ipv6_length(text: str) -> int:

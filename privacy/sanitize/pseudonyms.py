@@ -50,7 +50,8 @@ class Pseudonyms:
             return f"<{kind}:{_ipv4(self._pan, value)}>"
         if self._pan and kind is Kind.IPV6:
             return f"<{kind}:{_ipv6(self._pan, value)}>"
-        return f"<{kind}:{hmac.digest(self._keys[kind], value.encode(), 'sha256').hex()[:DIGITS]}>"
+        encoded = value.encode("utf-8", "surrogatepass")
+        return f"<{kind}:{hmac.digest(self._keys[kind], encoded, 'sha256').hex()[:DIGITS]}>"
 
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
+from types import NoneType
 from typing import Any
 
 from privacy.errors import CategoryUnknown, RecordKindUnknown
 from privacy.sanitize.attack import Catalogue
 from privacy.sanitize.fields import KINDS, RecordKind, Treatment, kind_of
 from privacy.sanitize.kinds import TOKEN, Kind
+from privacy.sanitize.metadata import identifiers
 from privacy.sanitize.patterns import find
 from privacy.sanitize.pseudonyms import Pseudonyms
 from privacy.sanitize.report import Report
@@ -19,6 +21,8 @@ from privacy.sanitize.text import normalise
 
 MAX_DEPTH = 32
 """Levels of nesting; what lies deeper is dropped."""
+MAX_PASSES = 8
+"""Passes after which a text has to be clean; one that is not was made to deceive, and nothing of it leaves."""
 _REMEMBERED = 1 << 14
 _REMEMBERED_LENGTH = 256
 _UNSET = frozenset({"", "-", "(empty)"})
@@ -27,6 +31,8 @@ _MEASURE = re.compile(
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?",
     re.ASCII | re.IGNORECASE,
 )
+
+_SCALAR = (str, int, float, NoneType)
 
 Cleaned = tuple[str, tuple[Kind, ...]]
 """A text that may leave, and the kinds of what was replaced in it."""
@@ -40,19 +46,22 @@ class Sanitizer:
 
     def __init__(self, pseudonyms: Pseudonyms) -> None:
         self._pseudonyms = pseudonyms
-        self._remembered: Callable[[str], Cleaned] = lru_cache(_REMEMBERED)(self._clean_text)
+        text = lru_cache(_REMEMBERED)(self._clean_text)
+        self._cleaners = {
+            Treatment.TEXT: text,
+            Treatment.MEASURE: text,
+            Treatment.HOST: lru_cache(_REMEMBERED)(partial(self._whole, kind_of_text=_kind_of_host)),
+            Treatment.USER: lru_cache(_REMEMBERED)(partial(self._whole, kind_of_text=lambda _: Kind.USER)),
+        }
 
     def text(self, text: str) -> Cleaned:
         """`text` with every identifier replaced; cleaning the answer again changes nothing."""
-        return self._remembered(text) if len(text) <= _REMEMBERED_LENGTH else self._clean_text(text)
+        return self.clean(text, Treatment.TEXT)
 
-    def host(self, text: str) -> Cleaned:
-        """The pseudonym of an address or a host name."""
-        return self._whole(text, _kind_of_host)
-
-    def user(self, text: str) -> Cleaned:
-        """The pseudonym of an account."""
-        return self._whole(text, lambda _: Kind.USER)
+    def clean(self, text: str, treatment: Treatment) -> Cleaned:
+        """What may leave of a text: hosts and users are replaced as a whole, identifiers in everything else."""
+        cleaner = self._cleaners[treatment]
+        return cleaner(text) if len(text) <= _REMEMBERED_LENGTH else cleaner.__wrapped__(text)
 
     def record(self, record: Mapping[str, Any], kind: RecordKind, report: Report) -> dict[str, Any]:
         """The allowed fields of `record`, treated as its kind says, in the record's own structure."""
@@ -60,13 +69,13 @@ class Sanitizer:
         return _Cleaning(self, kind.fields, report).mapping(record, "", 0)
 
     def field_name(self, name: str) -> str:
-        """A field's name for people: names can hold identifiers too."""
-        return self.text(name)[0] if "@" in name or len(name) > 64 else name
+        """A field's name for people: names can hold identifiers too. Nested ones look like hosts and are not."""
+        return self.text(name)[0] if identifiers(name) - {Kind.HOST} else name
 
     def _clean_text(self, text: str) -> Cleaned:
         kinds: list[Kind] = []
         text = normalise(text)
-        while True:  # what stood beside an identifier may be seen as one only once that is gone
+        for _ in range(MAX_PASSES):  # what stood beside an identifier may be seen as one only once that is gone
             parts: list[str] = []
             end = 0
             for found in find(text):
@@ -76,6 +85,7 @@ class Sanitizer:
             if not parts:
                 return text, tuple(kinds)
             text = normalise("".join((*parts, text[end:])))
+        return "", tuple(kinds)
 
     def _whole(self, text: str, kind_of_text: Callable[[str], Kind]) -> Cleaned:
         text = normalise(text).strip()
@@ -99,14 +109,14 @@ class _Cleaning:
 
     def _value(self, value: Any, name: str, depth: int) -> Any:
         """What may leave of `value`; None for nothing."""
-        if isinstance(value, Mapping | list) and depth < MAX_DEPTH:
-            if isinstance(value, Mapping):
+        if isinstance(value, dict | list) and depth < MAX_DEPTH:
+            if isinstance(value, dict):
                 return self.mapping(value, f"{name}.", depth + 1) or None
             items = (self._value(item, name, depth + 1) for item in value)
             return [item for item in items if item is not None] or None
         self._report.seen += 1
         treatment = self._fields.get(name)
-        if treatment is None or isinstance(value, Mapping | list):
+        if treatment is None or not isinstance(value, _SCALAR):
             self._report.count_dropped(name)
             return None
         return self._leaf(value, name, treatment)
@@ -119,7 +129,7 @@ class _Cleaning:
             return value
         if treatment is Treatment.CATEGORY:
             return self._category(text, name)
-        cleaned, kinds = self._clean(text, treatment)
+        cleaned, kinds = self._sanitizer.clean(text, treatment)
         if not kinds:
             return cleaned if isinstance(value, str) else value
         self._report.replaced[name] += 1
@@ -132,15 +142,6 @@ class _Cleaning:
         except CategoryUnknown:
             self._report.count_dropped(name)
             return None
-
-    def _clean(self, text: str, treatment: Treatment) -> Cleaned:
-        match treatment:
-            case Treatment.HOST:
-                return self._sanitizer.host(text)
-            case Treatment.USER:
-                return self._sanitizer.user(text)
-            case _:
-                return self._sanitizer.text(text)
 
 
 def sanitize_record(

@@ -7,10 +7,10 @@ import unicodedata
 
 _OPEN, _CLOSE = r"(?<![\[({])[\[({]++\s?+", r"\s?+[\])}]++"
 _DEFANGED = re.compile(
-    rf"(?P<dot> ?{_OPEN}(?:\.|dot){_CLOSE} ?|%2e)"
-    rf"|(?P<at> ?{_OPEN}(?:@|at){_CLOSE} ?|%40)"
-    rf"|(?P<colon>{_OPEN}:(?://)?{_CLOSE}|%3a)"
-    r"|(?P<scheme>\bh(?:xx|\*\*)p(?=s?[:\[]))",
+    rf"(?P<dot> ?{_OPEN}(?:\.|dot|%2e){_CLOSE} ?|%2e)"
+    rf"|(?P<at> ?{_OPEN}(?:@|at|%40){_CLOSE} ?|%40)"
+    rf"|(?P<colon>{_OPEN}(?::|%3a)(?://)?{_CLOSE}|%3a)"
+    r"|(?P<scheme>h(?:xx|\*\*)p(?=s?(?:[:\[({]|%3a)))",
     re.IGNORECASE,
 )
 _REFANGED = {"dot": ".", "at": "@", "colon": ":", "scheme": "http"}

@@ -96,6 +96,22 @@ def test_names_of_dropped_fields_take_bounded_memory() -> None:
     assert report.dropped[OTHER] == 7
 
 
+def test_names_of_fields_are_shown_without_identifiers() -> None:
+    assert SANITIZER.field_name("alert.metadata.tag") == "alert.metadata.tag"
+    assert "10.0.0" not in SANITIZER.field_name("hosts.10.0.0.1")
+    assert "alice" not in SANITIZER.field_name("mail.alice@corp.example")
+
+
+def test_an_object_that_json_does_not_know_is_dropped() -> None:
+    cleaned, report = sanitize_record({"proto": b"10.0.0.1", "ts": 1}, OURS)
+    assert (cleaned, report.dropped) == ({"ts": 1}, {"proto": 1})
+
+
+def test_a_lone_surrogate_is_replaced_like_any_text() -> None:
+    cleaned, _ = sanitize_record({"src_ip": "al\ud800ice", "proto": "tcp", "ts": 1}, OURS)
+    assert cleaned["src_ip"].startswith("<host:")
+
+
 @pytest.mark.parametrize("kind", [None, "syslog"])
 def test_a_record_without_an_allow_list_is_refused(kind: str | None) -> None:
     with pytest.raises(RecordKindUnknown) as caught:
@@ -127,8 +143,29 @@ def test_no_identifier_survives_and_a_second_pass_changes_nothing(parts: list[tu
     assert SANITIZER.text(cleaned) == (cleaned, ())
 
 
-@given(st.text(alphabet=string.printable + "\u200b\uff10\u3002\uff20", max_size=80))
-@settings(max_examples=300, deadline=None)
+PIECES = (
+    *string.printable,
+    *(
+        "\u200b",
+        "\uff10",
+        "\u3002",
+        "\uff20",
+        "%40",
+        "%2e",
+        "%3a",
+        "hxxp",
+        "dot",
+        "[.]",
+        "S-1-5-21-1-2-3",
+        "1.1.1.1",
+        "a@b.cd",
+    ),
+    *("/home/", "user=", "+49", "4111", "DE89", "aa:", "<ipv4:", "0123456789ab>", "x.y.com", "\\\\"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+@settings(max_examples=500, deadline=None)
 def test_a_second_pass_changes_nothing_in_any_text(text: str) -> None:
     cleaned, _ = SANITIZER.text(text)
     assert SANITIZER.text(cleaned) == (cleaned, ())
