@@ -86,7 +86,16 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if not member.is_dir() and not member.filename.startswith(_RESOURCE_FORKS):
-                yield cast(BinaryIO, archive.open(member))
+                yield _opened_member(archive, member)
+
+
+def _opened_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    try:
+        return cast(BinaryIO, archive.open(member))
+    except RuntimeError as error:  # encrypted, or compressed in an unknown way
+        raise UnreadableFlows(
+            f"{archive.filename}: {error}", expected="an archive that is not encrypted", action="Unpack it first."
+        ) from error
 
 
 def _records(lines: Iterator[tuple[int, str]], path: Path, report: ReadReport) -> Iterator[tuple[RecordKind, Row]]:

@@ -89,6 +89,19 @@ def test_compressed_files_and_archives_read_the_same(events: Path, tmp_path: Pat
         assert document | {"source": ""} == plain | {"source": ""}
 
 
+def test_an_encrypted_archive_is_refused(events: Path, tmp_path: Path) -> None:
+    path = tmp_path / "eve.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(events, "eve.json")
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + flags] |= 1
+    path.write_bytes(content)
+    result = run(tmp_path, path)
+    assert result.exit_code == 8
+    assert "encrypted" in result.output
+
+
 def test_subnets_stay_together_where_that_is_asked_for(events: Path, tmp_path: Path) -> None:
     first, second = answer(tmp_path, events, "--prefix-preserving")["pseudonyms"]["ipv4"]
     assert first.rpartition(".")[0] == second.rpartition(".")[0]
