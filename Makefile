@@ -26,7 +26,7 @@ $(DEPS) $(BENCH_DEPS): pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(DEPS) ## a whole federation on this machine (DATA=folder, PROTECTION=plain|secagg, DEMO_EXIT=1, KEEP=1)
+demo: $(DEPS) ## a whole federation on this machine (DATA=folder, PROTECTION=plain|secagg|paillier, DEMO_EXIT=1, KEEP=1)
 	$(BIN)/python manage.py demo
 
 test: $(DEPS) ## the whole test suite (TESTS=path for a part of it)

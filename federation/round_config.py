@@ -55,7 +55,7 @@ class RoundConfig:
     `optimizer_state_hash` names the state file with which a server optimiser goes on (None: it starts anew, or the
     method keeps none). `masking_buckets` is the number of buckets of organisations that a masked round with a robust
     aggregation needs (0: the organisations mask in one group, or not at all), `step_seconds` the time for each step of
-    a masked collection after the first one (0: there are no steps).
+    a masked collection after the first one (0: there are no steps), `modulus_bits` the size of a Paillier round's key.
     """
 
     chain_id: str
@@ -81,6 +81,7 @@ class RoundConfig:
     deadline: datetime
     masking_buckets: int = 0
     step_seconds: int = 0
+    modulus_bits: int = 0
 
     def encode(self) -> bytes:
         """The canonical bytes of the configuration."""
@@ -119,7 +120,8 @@ class RoundConfig:
         """What only masked rounds have."""
         if not self.step_seconds:
             return {}
-        return {"masking_buckets": self.masking_buckets, "step_seconds": self.step_seconds}
+        masking = {"masking_buckets": self.masking_buckets, "step_seconds": self.step_seconds}
+        return masking | ({"modulus_bits": self.modulus_bits} if self.modulus_bits else {})
 
     @property
     def config_hash(self) -> str:

@@ -94,6 +94,20 @@ def advertisement(
     )
 
 
+def round_key(*, round_id: str, roster_hash: str, org: str, public: bytes, wrapped: Mapping[str, bytes]) -> bytes:
+    """Canonical bytes by which an organisation hands out the Paillier key that it made for a round."""
+    return canonical.encode(
+        {
+            "v": VERSION,
+            "round_id": round_id,
+            "roster_hash": roster_hash,
+            "org": org,
+            "public": base64.b64encode(public).decode(),
+            "wrapped": {holder: base64.b64encode(key).decode() for holder, key in wrapped.items()},
+        }
+    )
+
+
 def survivors(*, round_id: str, roster_hash: str, sharers: Iterable[str], survivors: Iterable[str]) -> bytes:
     """Canonical bytes by which an organisation confirms for whom it masked, and whose masked updates arrived."""
     return canonical.encode(

@@ -134,9 +134,17 @@ class Env:
     )
     protection: str = variable(
         "FL_PROTECTION",
-        choice("plain", "secagg"),
+        choice("plain", "secagg", "paillier"),
         "plain",
-        "what the coordinator sees of updates: each one (`plain`), or their sum alone (`secagg`, for three or more)",
+        "what the coordinator sees of updates: each one (`plain`), or their sum alone (`secagg`, or `paillier`, which "
+        "encrypts the masked updates as well; both for three or more organisations)",
+        group=PRIVACY,
+    )
+    paillier_modulus_bits: str = variable(
+        "FL_PAILLIER_MODULUS_BITS",
+        choice("2048", "3072", "4096"),
+        "3072",
+        "size of the keys of `paillier` rounds",
         group=PRIVACY,
     )
     masking_step_timeout: int = variable(

@@ -191,6 +191,8 @@ class Runner:
             masked_round.confirm(agent, config)
         elif step == Step.UNMASK:
             masked_round.unmask(agent, config)
+        elif step == Step.OPEN:
+            masked_round.open_sums(agent, config)
         else:
             raise CheckFailed(f"the coordinator is at a step {step!r}", expected=", ".join(Step))
         self._agent.output.event(

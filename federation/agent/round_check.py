@@ -10,6 +10,7 @@ from typing import Any
 from federation.agent.config import AgentConfig
 from federation.agent.errors import CheckFailed
 from federation.agent.privacy_check import check_privacy
+from federation.protection.paillier import PAILLIER
 from federation.protection.registry import PROTECTIONS
 from federation.round_config import RoundConfig
 from flxdr.core import canonical
@@ -18,6 +19,7 @@ from models_ml.fixed_point import MAX_UPDATE
 
 PPM = 1_000_000
 LARGEST_BUCKETS = 10_000
+SMALLEST_MODULUS, LARGEST_MODULUS = 2048, 4096
 
 
 def read_round(offer: Mapping[str, Any], *, chain_id: str, config: AgentConfig) -> RoundConfig:
@@ -65,6 +67,12 @@ def _check_protection(round_config: RoundConfig, config: AgentConfig) -> None:
         protection.is_masked == bool(round_config.step_seconds),
         f"the round has steps of {round_config.step_seconds} seconds",
         "steps in masked rounds, and in no others",
+    )
+    sizes = (SMALLEST_MODULUS, LARGEST_MODULUS) if protection is PAILLIER else (0, 0)
+    _require(
+        type(round_config.modulus_bits) is int and sizes[0] <= round_config.modulus_bits <= sizes[1],
+        f"the round's keys have {round_config.modulus_bits} bits",
+        f"{sizes[0]} to {sizes[1]}",
     )
 
 

@@ -13,7 +13,7 @@ _ROUND = "round-1-abc123"
 _NAMED = {"org_name": "Alpha Security Center", "key_status": "proven", "registered_at": _STARTED}
 
 
-def _request(name: str, value: dict[str, Any], media_type: str = "application/json") -> OpenApiExample:
+def _request(name: str, value: Any, media_type: str = "application/json") -> OpenApiExample:
     return OpenApiExample(name, value=value, request_only=True, media_type=media_type)
 
 
@@ -253,3 +253,4 @@ MASKING_UNMASK = [
     ),
     _TAKEN,
 ]
+MASKING_OPEN = [_request("openings", "m and r of every ciphertext", "application/octet-stream"), _TAKEN]

@@ -23,6 +23,7 @@ class SharesRequest(StrictSerializer):
 
     roster_hash = TextField(max_length=64)
     shares = serializers.DictField(child=TextField(max_length=2048), help_text="by receiver, sealed for it, base64")
+    round_key = SignedStatementRequest(required=False, help_text="of a Paillier round, from those who make its keys")
 
 
 class UnmaskRequest(StrictSerializer):
@@ -62,6 +63,7 @@ class SharesAnswer(Answer):
     round_id = serializers.CharField()
     sharers = serializers.ListField(child=serializers.CharField())
     shares = serializers.DictField(child=serializers.CharField(), help_text="by sender, base64")
+    round_key = SignedStatementEntry(allow_null=True, help_text="of a Paillier round: the key that counts")
 
 
 class SurvivorsAnswer(Answer):

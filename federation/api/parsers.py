@@ -128,10 +128,27 @@ class MaskedUpdateParser(UpdateParser):
         return _described(body, _required(statement), MaskedValues())
 
 
+class BytesParser(BaseParser):
+    """A binary body, as long as an update may be."""
+
+    media_type = "application/octet-stream"
+
+    def parse(  # type: ignore[override]  # as `UpdateParser.parse`
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return _read(stream, parser_context, limit=settings.FLXDR.max_submission_bytes).data
+
+
 def received_update(request: Request) -> ReceivedUpdate:
     """The update in a request's body."""
     _declared(request.META, limit=settings.FLXDR.max_submission_bytes)
     return cast("ReceivedUpdate", request.data)
+
+
+def received_bytes(request: Request) -> bytes:
+    """The bytes of a request's body."""
+    _declared(request.META, limit=settings.FLXDR.max_submission_bytes)
+    return cast("bytes", request.data)
 
 
 def received_document(request: Request) -> dict[str, Any]:

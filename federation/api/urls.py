@@ -6,7 +6,7 @@ from django.urls import path, register_converter
 
 from federation.api.identifiers import IdentifierConverter
 from federation.api.views.campaigns import CampaignStartViewSet, CampaignViewSet
-from federation.api.views.masking import MaskingViewSet
+from federation.api.views.masking import MaskingViewSet, SumsViewSet
 from federation.api.views.models import ModelFileViewSet, ModelViewSet
 from federation.api.views.organizations import (
     OrganizationDecisionViewSet,
@@ -54,6 +54,8 @@ urlpatterns = [
     path(f"{_ROUND}/survivors", _masking({"get": "survivors"}), name="masking-survivors"),
     path(f"{_ROUND}/consistency", _masking({"get": "confirmations", "post": "confirm"}), name="masking-consistency"),
     path(f"{_ROUND}/unmask", _masking({"post": "unmask"}), name="masking-unmask"),
+    path(f"{_ROUND}/sums", SumsViewSet.as_view({"get": "sums"}), name="masking-sums"),
+    path(f"{_ROUND}/openings", SumsViewSet.as_view({"get": "openings", "post": "open"}), name="masking-openings"),
     path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
     path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),
     path("federation/model/<identifier:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),

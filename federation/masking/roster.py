@@ -126,13 +126,17 @@ class Roster:
         Raises:
             RosterInvalid: too few organisations.
         """
-        names = list(self.statements)
+        names = self.drawn
         count = len(names) // SMALLEST_GROUP if self.config.masking_buckets else 1
         if len(names) < SMALLEST_GROUP or count < max(1, self.config.masking_buckets):
             needed = SMALLEST_GROUP * max(1, self.config.masking_buckets)
             raise RosterInvalid(f"{len(names)} organizations advertised", expected=f"at least {needed}")
-        drawn = sorted(names, key=lambda name: hashlib.sha256(self.digest + name.encode()).digest())
-        return [self._group(sorted(drawn[index::count])) for index in range(count)]
+        return [self._group(sorted(names[index::count])) for index in range(count)]
+
+    @cached_property
+    def drawn(self) -> Sequence[str]:
+        """The organisations in an order that nobody chose: by the hash of the roster and each name."""
+        return sorted(self.statements, key=lambda name: hashlib.sha256(self.digest + name.encode()).digest())
 
     def group_of(self, org_id: str) -> Group:
         """The group of one of its organisations."""

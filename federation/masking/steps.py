@@ -16,10 +16,12 @@ class Step(StrEnum):
     MASKED_INPUT = "masked_input"
     CONSISTENCY = "consistency"
     UNMASK = "unmask"
+    OPEN = "open"
+    """Of Paillier rounds alone: it asks those who hold the key, and the first opening that is right ends it."""
 
     @property
     def following(self) -> Step | None:
-        """The step after this one; None after the last."""
-        steps = list(Step)
-        place = steps.index(self) + 1
+        """The step after this one; None where the coordinator has something to compute first."""
+        steps = list(Step)[:-1]
+        place = steps.index(self) + 1 if self in steps else len(steps)
         return steps[place] if place < len(steps) else None

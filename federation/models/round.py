@@ -37,6 +37,8 @@ class TrainingRound(models.Model):
     aggregation_method = models.CharField(max_length=64)
     protection = models.CharField(max_length=16)
     step = models.CharField(max_length=16, choices=STEPS, blank=True, help_text="of a masked collection")
+    sum_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the encrypted sums to be opened")
+    opening_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of their openings")
     min_orgs = models.PositiveIntegerField()
     deadline = models.DateTimeField(help_text="of the collection, or of the step that a masked collection is at")
     started_at = models.DateTimeField(db_default=Now())

@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from federation.errors import RoundParametersInvalid
 from federation.protection.interface import Protection
+from federation.protection.paillier import PAILLIER
 from federation.protection.plain import Plain
 from federation.protection.secagg import SECAGG
 
 PROTECTIONS: Mapping[str, Protection] = MappingProxyType(
-    {protection.name: protection for protection in (Plain(), SECAGG)}
+    {protection.name: protection for protection in (Plain(), SECAGG, PAILLIER)}
 )
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from federation.errors import NotAParticipant, StepClosed
+from federation.masking import ciphertexts
 from federation.masking.roster import Roster
+from federation.masking.round_key import RoundKey
 from federation.masking.steps import Step
 from federation.models import TrainingRound
 from federation.round_config import RoundConfig
 from federation.selectors.rounds import round_by_id
 from flxdr.core import canonical
-from flxdr.core.dsse import encode_base64
+from flxdr.core.dsse import decode_base64, encode_base64
+from privacy.paillier.keys import PublicKey
 from privacy.secagg.group import Group
 
 
@@ -79,16 +83,39 @@ class Collection:
         """Those whom `step` asks."""
         if step == Step.ADVERTISE:
             return frozenset(self.config.participants)
+        if step == Step.OPEN:
+            return self.remaining(Step.UNMASK) & frozenset(ciphertexts.holders(self.roster))
         return self.remaining(list(Step)[list(Step).index(step) - 1])
 
     def awaited(self) -> frozenset[str]:
         """Those who have not answered the present step yet."""
+        if self.training_round.opening_digest:
+            return frozenset()
         return self.expected(self.step) - self._answered(self.step)
 
     def messages(self, step: Step, org_ids: frozenset[str]) -> dict[str, bytes]:
         """The documents that these organisations sent for a step, by organisation."""
         rows = self.training_round.masking_messages.filter(step=step, organization__org_id__in=org_ids)
         return {org_id: bytes(document) for org_id, document in rows.values_list("organization__org_id", "document")}
+
+    def round_key(self) -> Mapping[str, str]:
+        """The signed statement of the organisation whose Paillier key counts, as it was sent.
+
+        Raises:
+            RosterInvalid: no organisation that makes keys shared one.
+        """
+        maker = ciphertexts.maker(self.roster, self.remaining(Step.SHARES))
+        document = self.messages(Step.SHARES, frozenset([maker]))[maker]
+        return {"org_id": maker, **canonical.decode(document)["round_key"]}
+
+    def public_key(self) -> PublicKey:
+        """The Paillier key under which the round's updates are encrypted.
+
+        Raises:
+            RosterInvalid: as `round_key`.
+        """
+        statement = decode_base64(self.round_key()["statement"], "statement")
+        return ciphertexts.public_key(RoundKey.parse(statement).public_bytes, self.config.modulus_bits)
 
     def _answered(self, step: Step) -> frozenset[str]:
         return self.answers.get(step, frozenset())
@@ -114,6 +141,7 @@ def shares_document(round_id: str, org_id: str) -> dict[str, Any]:
         "round_id": round_id,
         "sharers": sorted(sharers),
         "shares": {sender: shares[org_id] for sender, shares in sorted(sealed.items()) if org_id in shares},
+        "round_key": collection.round_key() if collection.config.modulus_bits else None,
     }
 
 
@@ -133,9 +161,34 @@ def consistency_document(round_id: str, org_id: str) -> dict[str, Any]:
     }
 
 
-def is_awaited(training_round: TrainingRound, org_id: str) -> bool:
-    """Whether the present step of a masked round waits for the organisation."""
-    return org_id in Collection.of(training_round).awaited()
+def opened_file(round_id: str, org_id: str, *, openings: bool) -> str:
+    """The digest of the file with a Paillier round's encrypted sums, or with their openings.
+
+    Raises:
+        RoundMissing, NotAParticipant, StepClosed: there is none yet.
+    """
+    training_round = _participated(round_id, org_id)
+    digest = training_round.opening_digest if openings else training_round.sum_digest
+    if not digest:
+        raise StepClosed(
+            f"{round_id} has no {'openings' if openings else 'encrypted sums'}", expected="a Paillier round that has"
+        )
+    return digest
+
+
+def is_awaited(training_round: TrainingRound, org_id: str, *, now: datetime) -> bool:
+    """Whether the present step of a masked round waits for the organisation.
+
+    Those who can open a Paillier round's sums are asked one after the other, each for its part of the step's time.
+    """
+    collection = Collection.of(training_round)
+    awaited = collection.awaited()
+    if training_round.step != Step.OPEN or org_id not in awaited:
+        return org_id in awaited
+    order = [holder for holder in ciphertexts.holders(collection.roster) if holder in awaited]
+    seconds = collection.config.step_seconds
+    begun = training_round.deadline - timedelta(seconds=seconds)
+    return (now - begun).total_seconds() >= order.index(org_id) * seconds / len(order)
 
 
 def _read(round_id: str, org_id: str, after: Step) -> Collection:
@@ -144,9 +197,7 @@ def _read(round_id: str, org_id: str, after: Step) -> Collection:
     Raises:
         RoundMissing, NotAParticipant, StepClosed
     """
-    training_round = round_by_id(round_id)
-    if not training_round.participants.filter(organization__org_id=org_id).exists():
-        raise NotAParticipant(f"{org_id} is no participant of {round_id}")
+    training_round = _participated(round_id, org_id)
     steps = [step.value for step in Step]
     if training_round.step not in steps[steps.index(after) + 1 :]:
         raise StepClosed(
@@ -155,6 +206,13 @@ def _read(round_id: str, org_id: str, after: Step) -> Collection:
             step=training_round.step,
         )
     return Collection.of(training_round)
+
+
+def _participated(round_id: str, org_id: str) -> TrainingRound:
+    training_round = round_by_id(round_id)
+    if not training_round.participants.filter(organization__org_id=org_id).exists():
+        raise NotAParticipant(f"{org_id} is no participant of {round_id}")
+    return training_round
 
 
 def _signed(training_round: TrainingRound, step: Step, org_ids: frozenset[str]) -> list[dict[str, str]]:

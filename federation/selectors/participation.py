@@ -13,7 +13,7 @@ from federation.models import ModelVersion, Submission, TrainingRound
 from federation.round_config import RoundConfig
 from federation.selectors import masking
 from federation.selectors.rounds import counted_submissions, round_by_id
-from flxdr.core.clock import format_timestamp
+from flxdr.core.clock import SystemClock, format_timestamp
 from ledger.chain import merkle
 from ledger.chain.block import SubmissionEntry, submission_leaves
 from ledger.documents import head_document, proposal_documents
@@ -86,7 +86,7 @@ def _is_awaited(current: TrainingRound, org_id: str) -> bool:
     if current.status != TrainingRound.Status.IN_PROGRESS:
         return False
     if current.step:
-        return masking.is_awaited(current, org_id)
+        return masking.is_awaited(current, org_id, now=SystemClock().now())
     submitted: bool = current.submitted  # type: ignore[attr-defined]  # annotated by the query
     return not submitted
 

@@ -20,6 +20,7 @@ from federation import selectors
 from federation.errors import IncompatibleProtection, RoundMissing, RoundOpen, RoundStateConflict, WrongRoundNumber
 from federation.masking.steps import Step
 from federation.models import Campaign, ModelVersion, Participant, TrainingRound
+from federation.protection.paillier import PAILLIER
 from federation.round_config import RoundConfig
 from federation.services import model_versions, reputation, round_setup
 from federation.services.attendance import Attendance
@@ -110,6 +111,7 @@ def start_round(
             deadline=clock.now() + timedelta(seconds=seconds),
             masking_buckets=protected.buckets,
             step_seconds=settings.FLXDR.masking_step_timeout if protected.is_masked else 0,
+            modulus_bits=int(settings.FLXDR.paillier_modulus_bits) if protected.name == PAILLIER.name else 0,
         )
         training_round = _create(config, campaign, clock)
         Participant.objects.bulk_create(

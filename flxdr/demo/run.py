@@ -36,6 +36,11 @@ SIGHT = {
         "the server could see: who took part, sample counts, metrics, the sum of all updates, the released model",
         "the server could not see: any single update; each was masked by its organisation, and only the sum unmasked",
     ),
+    "paillier": (
+        "the server could see: who took part, sample counts, metrics, the sum of all updates, the released model",
+        "the server could not see: any single update; each was masked, and encrypted under a key of the organisations",
+        "the sum was added up encrypted; an organisation opened it, and every organisation verified the opening",
+    ),
 }
 
 

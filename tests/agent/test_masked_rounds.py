@@ -11,7 +11,7 @@ from tests.agent.real_federation import ORGS, Federation
 
 def masked_round(federation: Federation, model: str, **fields: Any) -> tuple[str, list[Any]]:
     """A whole round; its id, and what the agents told."""
-    round_id = federation.start_round(model, protection="secagg", **fields)
+    round_id = federation.start_round(model, **({"protection": "secagg"} | fields))
     told: list[Any] = []
     for _ in range(8):
         told += federation.turn(*ORGS)
@@ -27,3 +27,11 @@ def test_a_masked_round_releases_the_mean_that_a_plain_one_would(federation: Fed
         federation.enrol(org_id, "--algorithm", "Ed25519")
         federation.turn(*ORGS[: ORGS.index(org_id)])
     masked_round(federation, "edge-normaliser", weighting="samples")
+
+
+def test_a_paillier_round(federation: Federation, env: Any) -> None:
+    env(paillier_modulus_bits="2048")
+    for org_id in ORGS:
+        federation.enrol(org_id, "--algorithm", "Ed25519")
+        federation.turn(*ORGS[: ORGS.index(org_id)])
+    masked_round(federation, "edge-normaliser", protection="paillier", weighting="samples")

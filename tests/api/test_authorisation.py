@@ -63,6 +63,9 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("POST", "federation/round/{round_id}/consistency", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
     ("GET", "federation/round/{round_id}/consistency", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
     ("POST", "federation/round/{round_id}/unmask", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("GET", "federation/round/{round_id}/sums", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("GET", "federation/round/{round_id}/openings", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("POST", "federation/round/{round_id}/openings", ORGANIZATIONS | {"participant": 415, "outsider": 415}),
     ("GET", "federation/rounds", MEMBERS),
     ("GET", "federation/models", MEMBERS),
     ("GET", "federation/model/{released}", MEMBERS),
@@ -142,6 +145,7 @@ def _body(path: str, names: dict[str, Any]) -> Any:
         "shares": {"roster_hash": "0" * 64, "shares": {}},
         "consistency": signed,
         "unmask": {"self_seeds": {}, "mask_keys": {}},
+        "openings": {"no": "bytes"},
     }
     masking = {f"federation/round/{{round_id}}/{message}": body for message, body in messages.items()}
     return masking.get(path) or {

@@ -1,7 +1,8 @@
 """The part of the state file that masked rounds need: what is masked, the one secret of the round, and what was said.
 
 `masked_round` holds the trained update and the seed from which every secret of the round is derived, from before the
-round is joined until its sum is unmasked; then both are overwritten. `masked_step` holds what this agent was told at
+round is joined until its sum is unmasked; then both are overwritten. `private_key` is the Paillier key that it made, or
+was given, until the model's next round. `masked_step` holds what this agent was told at
 each step, or answered: written once, so that it never answers two stories of one round.
 """
 
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 import orjson
 
 from federation.agent.errors import CheckFailed
-from federation.masking.steps import Step
 
 SCHEMA = (
     """
@@ -26,7 +26,8 @@ SCHEMA = (
         metrics TEXT NOT NULL,
         samples INTEGER NOT NULL CHECK (samples > 0),
         seed BLOB CHECK (length(seed) = 32),
-        delta BLOB
+        delta BLOB,
+        private_key BLOB
     ) STRICT
     """,
     """
@@ -73,10 +74,11 @@ class MaskingBook:
         """
         with self._transaction():
             self._db.execute(
-                "UPDATE masked_round SET seed = NULL, delta = NULL WHERE model_name = ?", (joined.model_name,)
+                "UPDATE masked_round SET seed = NULL, delta = NULL, private_key = NULL WHERE model_name = ?",
+                (joined.model_name,),
             )
             self._db.execute(
-                "INSERT INTO masked_round VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO masked_round VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
                     joined.round_id,
                     joined.model_name,
@@ -100,7 +102,17 @@ class MaskingBook:
         round_id, model_name, statement, metrics, samples, seed, delta = row
         return JoinedRound(round_id, model_name, statement, orjson.loads(metrics), samples, seed, delta)
 
-    def tell(self, round_id: str, step: Step, document: bytes) -> None:
+    def hold_key(self, round_id: str, private_key: bytes) -> None:
+        """Keep the private key of a Paillier round."""
+        with self._transaction():
+            self._db.execute("UPDATE masked_round SET private_key = ? WHERE round_id = ?", (private_key, round_id))
+
+    def private_key(self, round_id: str) -> bytes | None:
+        """The private key of a Paillier round, if this organisation holds it."""
+        row = self._db.execute("SELECT private_key FROM masked_round WHERE round_id = ?", (round_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def tell(self, round_id: str, step: str, document: bytes) -> None:
         """Remember what a step is about; the same again changes nothing.
 
         Raises:
@@ -116,7 +128,7 @@ class MaskingBook:
                 expected="what it told this agent the first time",
             )
 
-    def told(self, round_id: str, step: Step) -> bytes | None:
+    def told(self, round_id: str, step: str) -> bytes | None:
         row = self._db.execute(
             "SELECT document FROM masked_step WHERE round_id = ? AND step = ?", (round_id, step)
         ).fetchone()

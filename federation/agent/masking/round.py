@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets as system
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,17 @@ import numpy as np
 from federation import statements
 from federation.agent import training
 from federation.agent.errors import CheckFailed
+from federation.agent.masking import encryption
 from federation.agent.masking.book import JoinedRound
+from federation.agent.masking.signed import refusing, signed, statements_of
 from federation.agent.records import Records
 from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
-from federation.masking import scaling
+from federation.masking import ciphertexts, scaling
 from federation.masking.roster import Roster
 from federation.masking.steps import Step
 from federation.round_config import RoundConfig
 from flxdr.core import canonical, dsse
-from flxdr.core.errors import FlxdrError
-from flxdr.core.keys import SignatureInvalid
 from models_ml import codec
 from models_ml.local_trainer import Progress
 from privacy.dp.keystream import Keystream
@@ -75,7 +74,7 @@ def join(agent: Agent, config: RoundConfig, records: Records, progress: Progress
 def advertise(agent: Agent, config: RoundConfig) -> None:
     """Offer the keys of the joined round to the others."""
     joined = _joined(agent, config)
-    _post(agent, config, "advertise", _signed(agent, joined.statement, dsse.ADVERTISEMENT_TYPE))
+    _post(agent, config, "advertise", signed(agent, joined.statement, dsse.ADVERTISEMENT_TYPE))
 
 
 def share(agent: Agent, config: RoundConfig) -> None:
@@ -86,7 +85,7 @@ def share(agent: Agent, config: RoundConfig) -> None:
             too few organisations.
     """
     answer = agent.coordinator.get(f"federation/round/{config.round_id}/roster")
-    said = _statements(agent, answer.get("advertisements"), dsse.ADVERTISEMENT_TYPE)
+    said = statements_of(agent, answer.get("advertisements"), dsse.ADVERTISEMENT_TYPE)
     joined = _joined(agent, config)
     if said.get(agent.org_id) != joined.statement:
         raise CheckFailed("the roster does not hold this organisation's own advertisement")
@@ -99,8 +98,13 @@ def share(agent: Agent, config: RoundConfig) -> None:
         )
     agent.state.masking.tell(config.round_id, Step.SHARES, listed)
     sealed = client.seal_shares(Secrets.from_seed(joined.seed), agent.org_id, roster.group_of(agent.org_id))
-    shares = {receiver: dsse.encode_base64(share) for receiver, share in sealed.items()}
-    _post(agent, config, "shares", {"roster_hash": roster.digest.hex(), "shares": shares})
+    body: dict[str, Any] = {
+        "roster_hash": roster.digest.hex(),
+        "shares": {receiver: dsse.encode_base64(share) for receiver, share in sealed.items()},
+    }
+    if config.modulus_bits and (key := encryption.made_key(agent, roster, joined)) is not None:
+        body["round_key"] = key
+    _post(agent, config, "shares", body)
 
 
 def mask(agent: Agent, config: RoundConfig) -> PreparedUpdate:
@@ -118,11 +122,15 @@ def mask(agent: Agent, config: RoundConfig) -> PreparedUpdate:
     peers = sharers & _members(group) - {agent.org_id}
     if not isinstance(shares, dict) or not peers <= shares.keys():
         raise CheckFailed("the coordinator keeps shares back", expected=f"shares of {', '.join(sorted(peers))}")
-    told = {"sharers": sorted(sharers), "shares": {peer: str(shares[peer]) for peer in sorted(peers)}}
-    with _refusing():
+    told: dict[str, Any] = {"sharers": sorted(sharers), "shares": {peer: str(shares[peer]) for peer in sorted(peers)}}
+    with refusing():
         client.open_shares(Secrets.from_seed(joined.seed), agent.org_id, group, _sealed(told))
-        body = masked_body(joined, roster, agent.org_id, sharers & _members(group))
+    if config.modulus_bits:
+        statement, _ = encryption.taken_key(agent, roster, joined, sharers, answer.get("round_key"))
+        told["round_key"] = dsse.encode_base64(statement)
     agent.state.masking.tell(config.round_id, Step.MASKED_INPUT, canonical.encode(told))
+    with refusing():
+        body = masked_body(joined, roster, agent.org_id, told)
     return _keep(agent, config, joined, roster, body)
 
 
@@ -147,7 +155,7 @@ def confirm(agent: Agent, config: RoundConfig) -> None:
         round_id=config.round_id, roster_hash=roster.digest.hex(), sharers=sharers, survivors=survivors
     )
     agent.state.masking.tell(config.round_id, Step.CONSISTENCY, statement)
-    _post(agent, config, "consistency", _signed(agent, statement, dsse.SURVIVORS_TYPE))
+    _post(agent, config, "consistency", signed(agent, statement, dsse.SURVIVORS_TYPE))
 
 
 def unmask(agent: Agent, config: RoundConfig) -> None:
@@ -167,8 +175,19 @@ def unmask(agent: Agent, config: RoundConfig) -> None:
     agent.state.masking.forget(config.round_id)
 
 
-def masked_body(joined: JoinedRound, roster: Roster, org_id: str, sharers: frozenset[str]) -> bytes:
-    """The bytes that the coordinator gets of the update: weighted, rounded, masked."""
+def open_sums(agent: Agent, config: RoundConfig) -> None:
+    """Open the encrypted sums of a Paillier round, for everybody to verify.
+
+    Raises:
+        CheckFailed: this home does not hold the key, or there are no sums.
+    """
+    body = encryption.open_sums(agent, config)
+    headers = {"Content-Type": "application/octet-stream"}
+    agent.coordinator.post_bytes(f"federation/round/{config.round_id}/openings", body, headers)
+
+
+def masked_body(joined: JoinedRound, roster: Roster, org_id: str, told: Mapping[str, Any]) -> bytes:
+    """The bytes that the coordinator gets of the update: weighted, rounded, masked, in Paillier rounds encrypted."""
     config, group = roster.config, roster.group_of(org_id)
     update = codec.flatten(codec.decode(joined.delta))
     values = scaling.weighted(update, roster.weights[org_id], config.frac_bits)
@@ -176,15 +195,20 @@ def masked_body(joined: JoinedRound, roster: Roster, org_id: str, sharers: froze
     if sigma:
         stream = Keystream(derive(joined.seed, "noise"))  # the same again after a crash: one draw of noise, one release
         values = np.clip(add_noise(values, sigma, stream=stream), -bound, bound)
+    sharers = frozenset(told["sharers"]) & _members(group)
+    seeds = client.mask_seeds(Secrets.from_seed(joined.seed), org_id, group, sharers)
+    if config.modulus_bits:
+        public = encryption.key_of(told, config)
+        return ciphertexts.encrypted(public, encryption.arrangement_of(config), values, seeds)
     vector = ring.to_ring(values, ring.word_bits(bound, config.n_max))
-    masks.add(vector, client.mask_seeds(Secrets.from_seed(joined.seed), org_id, group, sharers))
+    masks.add(vector, seeds)
     return ring.to_bytes(vector)
 
 
 def _unmask_shares(agent: Agent, config: RoundConfig, statement: bytes) -> UnmaskShares:
     answer = agent.coordinator.get(f"federation/round/{config.round_id}/consistency")
     joined, _, group = _progress(agent, config)
-    confirmed = _statements(agent, answer.get("confirmations"), dsse.SURVIVORS_TYPE)
+    confirmed = statements_of(agent, answer.get("confirmations"), dsse.SURVIVORS_TYPE)
     survivors = frozenset(canonical.decode(statement)["survivors"]) & _members(group)
     agreeing = {org_id for org_id, said in confirmed.items() if said == statement} & survivors
     if len(agreeing) < group.threshold:
@@ -192,7 +216,7 @@ def _unmask_shares(agent: Agent, config: RoundConfig, statement: bytes) -> Unmas
             f"{len(agreeing)} of the group confirm the same survivors", expected=f"at least {group.threshold}"
         )
     told = canonical.decode(_told(agent, config, Step.MASKED_INPUT))
-    with _refusing():
+    with refusing():
         return client.unmask(
             Secrets.from_seed(joined.seed),
             agent.org_id,
@@ -250,15 +274,6 @@ def _sealed(told: Mapping[str, Any]) -> dict[str, bytes]:
     return {sender: dsse.decode_base64(share, f"the share of {sender}") for sender, share in told["shares"].items()}
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """What the mathematics of masks refuses is a check that fails: this organisation does not go on."""
-    try:
-        yield
-    except FlxdrError as error:
-        raise CheckFailed(error.detail, expected=error.expected) from error
-
-
 def _sharers(agent: Agent, config: RoundConfig) -> frozenset[str]:
     return frozenset(canonical.decode(_told(agent, config, Step.MASKED_INPUT))["sharers"])
 
@@ -268,43 +283,10 @@ def _members(group: Group) -> frozenset[str]:
 
 
 def _read_roster(config: RoundConfig, signed: Sequence[bytes]) -> Roster:
-    with _refusing():
+    with refusing():
         roster = Roster.of(config, signed)
         list(roster.groups)
     return roster
-
-
-def _statements(agent: Agent, entries: object, kind: str) -> dict[str, bytes]:
-    """Statements by organisation, each signed by a key that the verified chain gives it.
-
-    Raises:
-        CheckFailed: one is not, or the answer has another form.
-    """
-    chain = agent.state.chain()
-    assert chain is not None
-    found: dict[str, bytes] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        org_id, statement, key_id, signature = _signed_entry(entry)
-        key = chain.keys.key(org_id, key_id)
-        if key is None:
-            raise CheckFailed(f"{key_id[:16]} is no key of {org_id} on the verified chain")
-        try:
-            dsse.verify(key, signature, kind, statement)
-        except SignatureInvalid as error:
-            raise CheckFailed(f"{org_id} did not sign what the coordinator shows: {error.detail}") from error
-        found[org_id] = statement
-    return found
-
-
-def _signed_entry(entry: object) -> tuple[str, bytes, str, bytes]:
-    try:
-        assert isinstance(entry, dict)
-        statement, signature = (dsse.decode_base64(entry[name], name) for name in ("statement", "signature"))
-        return str(entry["org_id"]), statement, str(entry["key_id"]), signature
-    except (AssertionError, KeyError, TypeError, AttributeError, FlxdrError) as error:
-        raise CheckFailed(
-            "the coordinator's answer holds no signed statement", expected="statement, signature"
-        ) from error
 
 
 def _names(answer: Mapping[str, Any], name: str) -> frozenset[str]:
@@ -312,15 +294,6 @@ def _names(answer: Mapping[str, Any], name: str) -> frozenset[str]:
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise CheckFailed(f"the coordinator's answer holds no {name}", expected="a list of organisations")
     return frozenset(names)
-
-
-def _signed(agent: Agent, statement: bytes, kind: str) -> dict[str, str]:
-    key = agent.key
-    return {
-        "statement": dsse.encode_base64(statement),
-        "key_id": key.public.key_id,
-        "signature": dsse.encode_base64(dsse.sign(key, kind, statement)),
-    }
 
 
 def _post(agent: Agent, config: RoundConfig, message: str, body: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.response import Response
 
@@ -19,7 +21,7 @@ from federation.api.masking_serializers import (
     TakenAnswer,
     UnmaskRequest,
 )
-from federation.api.parsers import received_document
+from federation.api.parsers import BytesParser, received_bytes, received_document
 from federation.api.views.base import FederationViewSet, organization_of, valid
 from federation.selectors import masking
 from federation.services.masking import messages
@@ -27,6 +29,7 @@ from federation.services.masking.messages import SignedDocument
 from flxdr.core.clock import SystemClock
 from flxdr.platform.api.schema import ProblemSerializer
 from flxdr.platform.auth.permissions import IsOperatorOrOrganization
+from flxdr.platform.storage.blobs import blobs
 from privacy.secagg.shares import UnmaskShares
 
 if TYPE_CHECKING:
@@ -73,7 +76,9 @@ class MaskingViewSet(FederationViewSet):
     def share(self, request: Request, round_id: str) -> Response:
         org_id = organization_of(request)
         body = valid(SharesRequest(data=received_document(request)))
-        messages.share(org_id=org_id, round_id=round_id, clock=SystemClock(), **body)
+        key = body.pop("round_key", None)
+        round_key = None if key is None else SignedDocument(**key)
+        messages.share(org_id=org_id, round_id=round_id, round_key=round_key, clock=SystemClock(), **body)
         return _taken(round_id)
 
     @extend_schema(
@@ -130,6 +135,50 @@ class MaskingViewSet(FederationViewSet):
         shares = UnmaskShares.from_json(valid(UnmaskRequest(data=received_document(request))))
         messages.unmask(org_id=org_id, round_id=round_id, shares=shares, clock=SystemClock())
         return _taken(round_id)
+
+
+class SumsViewSet(FederationViewSet):
+    """The encrypted sums of Paillier rounds, and their openings."""
+
+    permission_classes = (IsOperatorOrOrganization,)
+    parser_classes = (BytesParser,)
+
+    @extend_schema(
+        operation_id="masking_sums",
+        summary="Paillier round, step 6: the encrypted sums, without masks",
+        description="Ciphertexts of all groups, one after the other, big-endian, each twice as long as the modulus.",
+        tags=["masked rounds"],
+        responses={(200, BytesParser.media_type): OpenApiTypes.BINARY, 409: ProblemSerializer},
+    )
+    def sums(self, request: Request, round_id: str) -> HttpResponse:
+        return _file(masking.opened_file(round_id, organization_of(request), openings=False))
+
+    @extend_schema(
+        operation_id="masking_openings",
+        summary="Paillier round: the openings of its sums, which everybody can verify",
+        description="m and r of each ciphertext c = (1 + m n) r^n mod n^2, big-endian, each as long as the modulus.",
+        tags=["masked rounds"],
+        responses={(200, BytesParser.media_type): OpenApiTypes.BINARY, 409: ProblemSerializer},
+    )
+    def openings(self, request: Request, round_id: str) -> HttpResponse:
+        return _file(masking.opened_file(round_id, organization_of(request), openings=True))
+
+    @extend_schema(
+        operation_id="masking_open",
+        summary="Paillier round, step 6: open the sums",
+        tags=["masked rounds"],
+        request={BytesParser.media_type: OpenApiTypes.BINARY},
+        responses={200: TakenAnswer, **_REFUSALS},
+        examples=examples.MASKING_OPEN,
+    )
+    def open(self, request: Request, round_id: str) -> Response:
+        org_id = organization_of(request)
+        messages.open_sums(org_id=org_id, round_id=round_id, openings=received_bytes(request), clock=SystemClock())
+        return _taken(round_id)
+
+
+def _file(digest: str) -> HttpResponse:
+    return HttpResponse(blobs().verify(digest).read_bytes(), content_type=BytesParser.media_type)
 
 
 def _signed(request: Request) -> SignedDocument:

@@ -35,8 +35,8 @@ def _next_step(claim: RoundClaim) -> bool:
     if training_round.shards.exists():
         with inputs.damage_told_from_trouble(training_round, claim.renew):
             return shards.advance(claim, inputs.assemble(training_round, parent))
-    if training_round.step:
-        sums.unmask(claim, ModelSchema.from_json(parent.schema))
+    if training_round.step and not sums.unmask(claim, ModelSchema.from_json(parent.schema)):
+        return False
     inputs.verify(training_round, parent, claim.renew)
     found = inputs.assemble(training_round, parent)
     if len(work.ranges(found.cohort.count, found.cohort.size)) == 1:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from federation.errors import ProtectionMismatch, StatementMismatch
-from federation.masking import scaling
+from federation.masking import ciphertexts, scaling
 from federation.models import TrainingRound
 from federation.selectors.masking import Collection
 from federation.services.received import MaskedValues, ReceivedUpdate
 from models_ml.codec import ModelSchema
+from privacy.paillier import encryption
 from privacy.secagg import ring
 
 KIND = "masked"
@@ -19,7 +20,7 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
     Raises:
         ProtectionMismatch: it is not masked.
         StatementMismatch: it was masked for another roster.
-        MaskedVectorInvalid: another number of bytes than the model's values have.
+        MaskedVectorInvalid, CiphertextInvalid: another number of bytes than the model's values have, or no ciphertexts.
     """
     if received.kind != KIND or not isinstance(received.payload, MaskedValues):
         raise ProtectionMismatch(
@@ -32,4 +33,8 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
         raise StatementMismatch("the update was masked for another roster", expected=f"roster_hash = {roster_hash}")
     assert schema is not None, "models that organisations mask for have a schema"
     config = collection.config
+    if config.modulus_bits:
+        arrangement = ciphertexts.layout(config, schema.size)
+        encryption.parse(collection.public_key(), received.body, arrangement.ciphertexts)
+        return
     ring.from_bytes(received.body, schema.size, ring.word_bits(scaling.bound(config), config.n_max))

@@ -20,7 +20,9 @@ from federation.errors import (
     StepClosed,
     UnknownKey,
 )
+from federation.masking import ciphertexts
 from federation.masking.roster import Advertisement
+from federation.masking.round_key import RoundKey
 from federation.masking.steps import Step
 from federation.models import MaskingMessage, Organization, TrainingRound
 from federation.selectors.masking import Collection
@@ -28,6 +30,8 @@ from federation.services import submission_checks
 from federation.services.masking import steps
 from flxdr.core import canonical, dsse
 from flxdr.core.clock import Clock
+from flxdr.platform.storage.blobs import blobs
+from models_ml.codec import ModelSchema
 from privacy.secagg.client import SEALED_BYTES
 from privacy.secagg.shares import UnmaskShares
 
@@ -39,6 +43,14 @@ class SignedDocument:
     statement: bytes
     key_id: str
     signature: bytes
+
+    def as_json(self) -> dict[str, str]:
+        """Bytes in base64."""
+        return {
+            "statement": dsse.encode_base64(self.statement),
+            "key_id": self.key_id,
+            "signature": dsse.encode_base64(self.signature),
+        }
 
 
 def advertise(*, org_id: str, round_id: str, signed: SignedDocument, clock: Clock) -> bool:
@@ -69,11 +81,23 @@ def advertise(*, org_id: str, round_id: str, signed: SignedDocument, clock: Cloc
     return _take(message, check, clock)
 
 
-def share(*, org_id: str, round_id: str, roster_hash: str, shares: Mapping[str, str], clock: Clock) -> bool:
+def share(
+    *,
+    org_id: str,
+    round_id: str,
+    roster_hash: str,
+    shares: Mapping[str, str],
+    round_key: SignedDocument | None = None,
+    clock: Clock,
+) -> bool:
     """Take the shares of an organisation's secrets, each sealed for one other member of its group.
 
+    Args:
+        round_key: of a Paillier round, from the organisations that make its keys.
+
     Raises:
-        As `advertise`, and RosterInvalid: for another roster, or not for exactly the others of its group.
+        As `advertise`, and RosterInvalid: for another roster, or not for exactly the others of its group, or without
+        the round key that is asked of it, or with one that is not.
     """
 
     def check(collection: Collection) -> None:
@@ -89,7 +113,10 @@ def share(*, org_id: str, round_id: str, roster_hash: str, shares: Mapping[str, 
                     f"the share for {receiver} has another length", expected=f"{SEALED_BYTES} bytes"
                 )
 
-    document = canonical.encode({"roster_hash": roster_hash, "shares": dict(shares)})
+        _check_round_key(collection, org_id, round_key)
+
+    key = {} if round_key is None else {"round_key": round_key.as_json()}
+    document = canonical.encode({"roster_hash": roster_hash, "shares": dict(shares)} | key)
     return _take(_Message(org_id, round_id, Step.SHARES, document), check, clock)
 
 
@@ -127,6 +154,26 @@ def unmask(*, org_id: str, round_id: str, shares: UnmaskShares, clock: Clock) ->
         shares.require(sharers=sharers, survivors=survivors)
 
     return _take(_Message(org_id, round_id, Step.UNMASK, canonical.encode(shares.as_json())), check, clock)
+
+
+def open_sums(*, org_id: str, round_id: str, openings: bytes, clock: Clock) -> bool:
+    """Take the openings of a Paillier round's sums from one of the organisations that hold the key.
+
+    Raises:
+        As `advertise`, and OpeningInvalid: they are not those of the sums.
+    """
+
+    def check(collection: Collection) -> None:
+        training_round = collection.training_round
+        sums = blobs().verify(training_round.sum_digest).read_bytes()
+        schema = ModelSchema.of(dict(collection.config.model_schema or ()))
+        arrangement = ciphertexts.layout(collection.config, schema.size)
+        ciphertexts.OpenedSums.check(collection.public_key(), arrangement, sums, openings)
+        training_round.opening_digest = blobs().put(openings)
+        training_round.save(update_fields=["opening_digest"])
+
+    document = canonical.encode({"openings": canonical.digest(openings)})
+    return _take(_Message(org_id, round_id, Step.OPEN, document), check, clock)
 
 
 @dataclass(frozen=True)
@@ -222,6 +269,28 @@ def _require_roster(collection: Collection, roster_hash: str) -> None:
         raise RosterInvalid(
             f"the message is for the roster {roster_hash[:80]}", expected=collection.roster.digest.hex()
         )
+
+
+def _check_round_key(collection: Collection, org_id: str, signed: SignedDocument | None) -> None:
+    """That exactly the organisations that make keys send one, and a usable one, wrapped for the other holders."""
+    is_maker = bool(collection.config.modulus_bits) and org_id in ciphertexts.makers(collection.roster)
+    if signed is None or not is_maker:
+        if is_maker != (signed is not None):
+            raise RosterInvalid(
+                f"{org_id} sends {'no' if signed is None else 'a'} round key",
+                expected="one from each organization that makes the round's keys, and from no other",
+            )
+        return
+    said = RoundKey.parse(signed.statement)
+    others = set(ciphertexts.holders(collection.roster)) - {org_id}
+    if (said.org, said.round_id, said.roster_hash) != (
+        org_id,
+        collection.config.round_id,
+        collection.roster.digest.hex(),
+    ) or set(said.wrapped) != others:
+        raise RosterInvalid("the round key is for another round or other holders", expected=", ".join(sorted(others)))
+    ciphertexts.public_key(said.public_bytes, collection.config.modulus_bits)
+    _require_signature(org_id, signed, dsse.ROUND_KEY_TYPE)
 
 
 def _documents(training_round: TrainingRound, step: Step) -> list[bytes]:

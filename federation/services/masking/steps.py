@@ -26,6 +26,8 @@ def advance(training_round: TrainingRound, clock: Clock) -> bool:
         Whether this call ended the collection.
     """
     collection = Collection.of(training_round)
+    if collection.step == Step.OPEN:
+        return _opened(training_round, clock)
     awaited = collection.awaited()
     if awaited and clock.now() < training_round.deadline:
         return False
@@ -39,7 +41,8 @@ def advance(training_round: TrainingRound, clock: Clock) -> bool:
         reputation.note_missed(training_round)
     following = collection.step.following
     if following is None:
-        return _end(training_round, awaited, clock)
+        reason = f"without {', '.join(sorted(awaited))}" if awaited else "every organization has unmasked"
+        return _end(training_round, reason, clock)
     _begin(collection, following, awaited, clock)
     return False
 
@@ -88,9 +91,23 @@ def _begin(collection: Collection, step: Step, dropped: frozenset[str], clock: C
     )
 
 
-def _end(training_round: TrainingRound, dropped: frozenset[str], clock: Clock) -> bool:
+def _opened(training_round: TrainingRound, clock: Clock) -> bool:
+    """End the step in which the sums are opened: with an opening, or with its time."""
+    if training_round.opening_digest:
+        return _end(training_round, "the sums are opened", clock)
+    if clock.now() < training_round.deadline:
+        return False
+    return round_failure.fail_round(
+        round_id=training_round.round_id,
+        code="sum_not_opened",
+        reason="none of the organizations that hold the round's key opened its sums in time",
+        sources=(Status.IN_PROGRESS,),
+        clock=clock,
+    )
+
+
+def _end(training_round: TrainingRound, reason: str, clock: Clock) -> bool:
     with transaction.atomic():
-        reason = f"unmasked without {', '.join(sorted(dropped))}" if dropped else "every organization has unmasked"
         closed = move(
             round_id=training_round.round_id,
             source=Status.IN_PROGRESS,
