@@ -49,23 +49,28 @@ def advance(training_round: TrainingRound, clock: Clock) -> bool:
 
 def _shortfall(collection: Collection) -> tuple[str, str] | None:
     """Why the round cannot go on after the present step; None if it can."""
-    remaining = collection.remaining(collection.step)
+    needed = max(1, collection.config.masking_buckets)
+    if collection.step != Step.ADVERTISE and (lost := _lost_groups(collection, needed)) is not None:
+        return lost
     participants = frozenset(collection.config.participants)
-    dropped = sorted(participants - remaining)
+    dropped = sorted(participants - collection.remaining(collection.step))
     failure = Attendance(len(participants), dropped).shortfall(minimum=collection.config.min_orgs)
     if failure is not None:
         code, reason = failure
         return code, f"after the step {collection.step}: {reason}"
-    needed = max(1, collection.config.masking_buckets)
-    if collection.step == Step.ADVERTISE:
-        return _unmaskable(collection, needed)
+    return _unmaskable(collection, needed) if collection.step == Step.ADVERTISE else None
+
+
+def _lost_groups(collection: Collection, needed: int) -> tuple[str, str] | None:
+    """Whether too few groups can still be unmasked."""
     groups = len(collection.groups(collection.step))
-    if groups < needed:
-        return "too_few_groups", (
-            f"after the step {collection.step}: {groups} of {needed} groups are left with enough members to unmask "
-            f"their sum; missing: {', '.join(dropped)}"
-        )
-    return None
+    if groups >= needed:
+        return None
+    silent = frozenset(collection.config.participants) - collection.answers.get(collection.step, frozenset())
+    return "too_few_groups", (
+        f"after the step {collection.step}: {groups} of {needed} groups are left with enough members to unmask "
+        f"their sum; missing: {', '.join(sorted(silent))}"
+    )
 
 
 def _unmaskable(collection: Collection, needed: int) -> tuple[str, str] | None:
