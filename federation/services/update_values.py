@@ -36,14 +36,15 @@ def delta_of(
         parent: the round's parent model.
 
     Raises:
+        ProtectionMismatch: it is masked.
         SchemaMismatch: other tensors or shapes than the model's.
         UpdateInvalid: another kind, a dtype that is neither float nor int32, a value that is not finite or out of
             range.
     """
-    if received.kind not in KINDS:
-        raise UpdateInvalid(f"kind {received.kind!r}", expected=" | ".join(KINDS), field="kind")
     if isinstance(received.payload, MaskedValues):
         raise ProtectionMismatch("a masked update in a round without masks", expected="a delta in the clear")
+    if received.kind not in KINDS:
+        raise UpdateInvalid(f"kind {received.kind!r}", expected=" | ".join(KINDS), field="kind")
     arrays = _named(received.payload, schema)
     return {
         name: _delta(name, array, received.kind, parent[name] if parent else None) for name, array in arrays.items()
