@@ -19,7 +19,7 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
 
     Raises:
         ProtectionMismatch: it is not masked.
-        StatementMismatch: it was masked for another roster.
+        StatementMismatch: it was masked for another roster, or with another weight than was advertised.
         MaskedVectorInvalid, CiphertextInvalid: another number of bytes than the model's values have, or no ciphertexts.
     """
     if received.kind != KIND or not isinstance(received.payload, MaskedValues):
@@ -31,6 +31,9 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
     roster_hash = collection.roster.digest.hex()
     if received.roster_hash != roster_hash:
         raise StatementMismatch("the update was masked for another roster", expected=f"roster_hash = {roster_hash}")
+    advertised = collection.roster.advertisements[received.org_id].samples
+    if received.samples != advertised:
+        raise StatementMismatch(f"the update is of {received.samples} samples", expected=f"samples = {advertised}")
     assert schema is not None, "models that organisations mask for have a schema"
     config = collection.config
     if config.modulus_bits:
