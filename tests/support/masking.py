@@ -122,9 +122,8 @@ class MaskingOrganization:
         return ring.to_bytes(vector)
 
     def received(self, body: bytes | None = None, **changes: Any) -> ReceivedUpdate:
-        """The masked update with its signed statement, as the API would hand it over; `changes` to what is stated."""
+        """The masked update with its signed statement, as the API would hand it over; `changes` to its fields."""
         body = self.body() if body is None else body
-        roster_hash = self.roster.digest.hex()
         update = ReceivedUpdate(
             round_id=self.round_id,
             org_id=self.org_id,
@@ -134,9 +133,13 @@ class MaskingOrganization:
             metrics={},
             wire_digest=digest(body),
             body=body,
-            roster_hash=roster_hash,
+            roster_hash=self.roster.digest.hex(),
         )
-        return self.organization.signed(replace(update, **changes), **({"roster_hash": roster_hash} | changes))
+        return self.signed_update(replace(update, **changes))
+
+    def signed_update(self, update: ReceivedUpdate) -> ReceivedUpdate:
+        """An update with its statement."""
+        return self.organization.signed(update, roster_hash=update.roster_hash)
 
     def submit(self, received: ReceivedUpdate | None = None) -> Submission:
         return self.organization.submit(received or self.received())
@@ -223,6 +226,10 @@ class MaskedRound:
 
     def __getitem__(self, org_id: str) -> MaskingOrganization:
         return self.organizations[org_id]
+
+    def plain_round(self) -> TrainingRound:
+        """Another round, of another model, in the clear."""
+        return rounds.start_round(actor="operator", model_name="edge-classifier", clock=self.clock)
 
     def refresh(self) -> TrainingRound:
         self.training_round.refresh_from_db()

@@ -9,6 +9,8 @@ import pytest
 
 from flxdr.core.clock import ManualClock
 from models_ml import registry
+from tests.federation.conftest import Stored
+from tests.federation.masking.refusals import Refusals
 from tests.support.federation import SimulatedFederation
 from tests.support.masking import MaskedRound, random_updates
 
@@ -32,3 +34,9 @@ def start(federation: SimulatedFederation, clock: ManualClock) -> StartRound:
 @pytest.fixture
 def masked(start: StartRound) -> MaskedRound:
     return start()
+
+
+@pytest.fixture
+def refused(stored: Stored) -> Refusals:
+    """`with refused(RosterInvalid, "used twice"): ...`"""
+    return Refusals(stored)
