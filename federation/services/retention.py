@@ -1,4 +1,4 @@
-"""How long updates are kept. What `plain` protection lets the coordinator see, it need not keep for ever."""
+"""How long updates are kept, and the means of buckets. What the coordinator can see, it need not keep for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from federation.models import ModelVersion, Submission, TrainingRound
+from federation.models import MaskedMean, ModelVersion, Submission, TrainingRound
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
 from flxdr.platform.storage.blobs import blobs
@@ -19,8 +19,8 @@ AT_ONCE = 50
 def discard_updates(*, days: int, clock: Clock) -> list[str]:
     """Remove the files of the submissions to rounds that ended more than `days` ago; 0 keeps all of them.
 
-    Rows, digests and proofs stay, so an organisation can still show that it took part. The release can no longer be
-    recomputed, and says so.
+    The means of masked updates go with them. Rows, digests and proofs stay, so an organisation can still show that it
+    took part. The release can no longer be recomputed, and says so.
 
     Returns:
         The rounds.
@@ -39,7 +39,7 @@ def _discard(training_round: TrainingRound, limit: datetime, clock: Clock) -> bo
         digest
         for digests in training_round.submissions.values_list("wire_digest", "update_digest")
         for digest in digests
-    }
+    } | set(training_round.masked_means.values_list("update_digest", flat=True))
     spare = digests - _needed(digests, training_round)
     if sum(blobs().discard(digest, older_than=limit) for digest in spare) < len(spare):
         return False
@@ -57,14 +57,17 @@ def _discard(training_round: TrainingRound, limit: datetime, clock: Clock) -> bo
 
 
 def _needed(digests: set[str], training_round: TrainingRound) -> set[str]:
-    """Which of them something else holds as well: another round's submission, a model, an optimiser's state."""
-    others = Submission.objects.exclude(training_round=training_round).filter(training_round__updates_discarded_at=None)
-    submitted = others.filter(Q(wire_digest__in=digests) | Q(update_digest__in=digests))
+    """Which of them something else holds as well: another round's submission or mean, a model, an optimiser's state."""
+    kept = TrainingRound.objects.exclude(pk=training_round.pk).filter(updates_discarded_at=None)
+    submitted = Submission.objects.filter(training_round__in=kept)
+    submitted = submitted.filter(Q(wire_digest__in=digests) | Q(update_digest__in=digests))
+    means = MaskedMean.objects.filter(training_round__in=kept, update_digest__in=digests)
     models = ModelVersion.objects.filter(Q(blob_digest__in=digests) | Q(optimizer_state_digest__in=digests))
     return {
         digest
         for rows in (
             submitted.values_list("wire_digest", "update_digest"),
+            means.values_list("update_digest"),
             models.values_list("blob_digest", "optimizer_state_digest"),
         )
         for row in rows
