@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from federation.agent.errors import CheckFailed, Refused
+from federation.agent.masking.verification import verify_sums
 from federation.agent.model_store import expected_parent, fetch_model, newest_normaliser
 from federation.agent.records import RecordSource
 from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
-from federation.agent.training import normaliser_of
+from federation.agent.training import normaliser_of, parent_of
+from federation.masking.steps import Step
 from federation.round_config import RoundConfig
 from ledger.chain import merkle
 from ledger.chain.block import Header, Provenance, submission_leaf
@@ -27,7 +29,8 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
     4. Its parent is the newest standing release on the verified chain, or the model's own beginning.
     5. It is the round that this organisation trained for, as it was configured.
     6. This organisation's own update is included, bytes and sample count.
-    7. The model's bytes have the hash that the header names, and the model's schema.
+    7. The model's bytes have the hash that the header names, and the model's schema; in a Paillier round it is what the
+       verified openings of the sums give.
     8. On this organisation's validation records it is not worse than its parent by more than the tolerance.
 
     Returns:
@@ -58,6 +61,11 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
         steps.append("6. Own update is left out with its bucket, too few of which unmasked their sum.")
     candidate = fetch_model(agent, header.model_hash, _schema(provenance, config))
     steps.append(f"7. Model bytes have the hash {header.model_hash[:16]}.")
+    if config is not None and config.modulus_bits and agent.state.masking.told(config.round_id, Step.MASKED_INPUT):
+        computed = verify_sums(agent, config, provenance, parent_of(agent, config), candidate)
+        steps.append(
+            "7. The openings of the encrypted sums are right" + (", and give this model." if computed else ".")
+        )
     normaliser = normaliser_of(agent, config) if config else newest_normaliser(agent, provenance.model_name)
     return _validate(agent, provenance, (candidate, normaliser), records, steps)
 

@@ -46,6 +46,14 @@ def mean_metrics(submissions: Sequence[Submission]) -> dict[str, int]:
     return {name: (2 * total + samples[name]) // (2 * samples[name]) for name, total in totals.items()}
 
 
+def _opened(version: ModelVersion) -> dict[str, str]:
+    """Of a Paillier round, the files with its encrypted sums and their openings, by digest."""
+    training_round = version.training_round
+    if training_round is None or not training_round.opening_digest:
+        return {}
+    return {"sum_digest": training_round.sum_digest, "opening_digest": training_round.opening_digest}
+
+
 def _provenance(version: ModelVersion, config: RoundConfig, submissions: Sequence[Submission]) -> dict[str, Any]:
     return {
         "round_id": config.round_id,
@@ -62,6 +70,6 @@ def _provenance(version: ModelVersion, config: RoundConfig, submissions: Sequenc
         "training_orgs": sorted(submission.organization.org_id for submission in submissions),
         "samples_total": sum(submission.samples for submission in submissions),
         "submissions_root": submissions_root(submission_entries(submissions)),
-        "privacy": dict(config.privacy),
+        "privacy": dict(config.privacy) | _opened(version),
         "metrics_ppm": mean_metrics(submissions),
     }

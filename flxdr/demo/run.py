@@ -39,7 +39,7 @@ SIGHT = {
     "paillier": (
         "the server could see: who took part, sample counts, metrics, the sum of all updates, the released model",
         "the server could not see: any single update; each was masked, and encrypted under a key of the organisations",
-        "the sum was added up encrypted; an organisation opened it, and every organisation verified the opening",
+        "the sum was added up encrypted; an organisation opened it, and every organisation verified opening and model",
     ),
 }
 

@@ -34,4 +34,9 @@ def test_a_paillier_round(federation: Federation, env: Any) -> None:
     for org_id in ORGS:
         federation.enrol(org_id, "--algorithm", "Ed25519")
         federation.turn(*ORGS[: ORGS.index(org_id)])
-    masked_round(federation, "edge-normaliser", protection="paillier", weighting="samples")
+    _, told = masked_round(federation, "edge-normaliser", protection="paillier", weighting="samples")
+    votes = [event for event in told if event["event"] == "vote"]
+    assert [vote["decision"] for vote in votes] == ["approve"] * 3, votes
+    assert all(
+        "7. The openings of the encrypted sums are right, and give this model." in vote["steps"] for vote in votes
+    )

@@ -215,7 +215,7 @@ def _unmask_shares(agent: Agent, config: RoundConfig, statement: bytes) -> Unmas
         raise CheckFailed(
             f"{len(agreeing)} of the group confirm the same survivors", expected=f"at least {group.threshold}"
         )
-    told = canonical.decode(_told(agent, config, Step.MASKED_INPUT))
+    told = told_in(agent, config, Step.MASKED_INPUT)
     with refusing():
         return client.unmask(
             Secrets.from_seed(joined.seed),
@@ -256,10 +256,21 @@ def _joined(agent: Agent, config: RoundConfig) -> JoinedRound:
     return joined
 
 
+def trained_roster(agent: Agent, config: RoundConfig) -> Roster:
+    """The roster of a round as this agent checked it."""
+    listed = canonical.decode(_told(agent, config, Step.SHARES))
+    return Roster.of(config, [dsse.decode_base64(text, "advertisement") for text in listed])
+
+
+def told_in(agent: Agent, config: RoundConfig, step: Step) -> dict[str, Any]:
+    """What this agent was told at a step, as it remembered it."""
+    told: dict[str, Any] = canonical.decode(_told(agent, config, step))
+    return told
+
+
 def _progress(agent: Agent, config: RoundConfig) -> tuple[JoinedRound, Roster, Group]:
     """The round that was joined, its roster as it was checked, and the own group."""
-    listed = canonical.decode(_told(agent, config, Step.SHARES))
-    roster = Roster.of(config, [dsse.decode_base64(text, "advertisement") for text in listed])
+    roster = trained_roster(agent, config)
     return _joined(agent, config), roster, roster.group_of(agent.org_id)
 
 
@@ -275,7 +286,7 @@ def _sealed(told: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _sharers(agent: Agent, config: RoundConfig) -> frozenset[str]:
-    return frozenset(canonical.decode(_told(agent, config, Step.MASKED_INPUT))["sharers"])
+    return frozenset(told_in(agent, config, Step.MASKED_INPUT)["sharers"])
 
 
 def _members(group: Group) -> frozenset[str]:

@@ -17,7 +17,7 @@ from flxdr.platform.models import AuditEvent
 from flxdr.platform.storage.blobs import blobs
 from models_ml import codec
 from tests.federation.masking.conftest import NAMES, StartRound
-from tests.support.masking import MaskedRound
+from tests.support.masking import STEPS, MaskedRound
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def statuses(masked: MaskedRound) -> dict[str, str]:
     return dict(rows)
 
 
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", STEPS)
 def test_whoever_goes_missing_is_left_out_from_there_on(start: StartRound, clock: ManualClock, step: Step) -> None:
     masked = start(absent={"org-e": step})
     assert masked.collect().status == "aggregating"
@@ -47,7 +47,7 @@ def test_whoever_goes_missing_is_left_out_from_there_on(start: StartRound, clock
     assert set(counts) == {(name, int(name in included), int(name not in included)) for name in NAMES}
 
 
-@pytest.mark.parametrize("step", list(Step)[1:])
+@pytest.mark.parametrize("step", STEPS[1:])
 def test_with_fewer_than_the_threshold_the_round_fails_and_says_who_is_missing(
     start: StartRound, env: Any, step: Step
 ) -> None:
@@ -132,12 +132,12 @@ def test_every_step_is_on_record(start: StartRound) -> None:
     dropped: list[list[str]] = [[], [], ["org-e"], []]
     assert list(events) == [
         {"from": step.value, "to": step.following.value, "dropped": names}
-        for step, names in zip(list(Step)[:-1], dropped, strict=True)
+        for step, names in zip(STEPS[:-1], dropped, strict=True)
         if step.following is not None
     ]
 
 
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", STEPS)
 def test_after_the_deadline_a_step_takes_nothing(masked: MaskedRound, clock: ManualClock, step: Step) -> None:
     masked.collect(until=step)
     clock.advance(masked.refresh().deadline - clock.now())

@@ -15,13 +15,12 @@ from federation.masking.steps import Step
 from federation.models import MaskedMean, ModelVersion, TrainingRound
 from federation.services import aggregation, reconcile
 from federation.services.aggregation import whole
-from federation.services.masking import sums
 from flxdr.core import dsse
 from flxdr.core.clock import ManualClock
 from flxdr.platform.storage.blobs import blobs
 from ledger.models import Proposal
 from models_ml import codec
-from models_ml.codec import Int32
+from privacy.secagg import server
 from privacy.secagg.pairs import sealing_key
 from privacy.secagg.shamir import SHARE_BYTES
 from privacy.secagg.shares import UnmaskShares
@@ -129,7 +128,7 @@ def test_a_worker_that_dies_after_unmasking_leaves_its_means_to_the_next(
     kept = MaskedMean.objects.values().get()
     assert list(reconcile.due(clock=clock)) == []
     clock.advance(aggregation.LEASE)
-    monkeypatch.setattr(sums, "mean_of", die)  # nothing is unmasked twice
+    monkeypatch.setattr(server, "remaining_seeds", die)  # nothing is unmasked twice
     assert aggregated(masked).status == "verifying"
     assert MaskedMean.objects.values().get() == kept
     assert Proposal.objects.filter(round_id=masked.training_round.round_id).count() == 1
@@ -139,16 +138,16 @@ def test_a_worker_that_slept_past_its_lease_stores_no_second_means(
     masked: MaskedRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masked.collect()
-    original, finished = sums.mean_of, []
+    original, finished = server.remaining_seeds, []
 
-    def slept(*arguments: Any) -> Int32:
-        mean = original(*arguments)
-        monkeypatch.setattr(sums, "mean_of", original)
+    def slept(*arguments: Any) -> server.Remaining:
+        remaining = original(*arguments)
+        monkeypatch.setattr(server, "remaining_seeds", original)
         clock.advance(aggregation.LEASE + timedelta(seconds=1))
         finished.append(aggregation.aggregate_round(round_id=masked.training_round.round_id, clock=clock))
-        return mean
+        return remaining
 
-    monkeypatch.setattr(sums, "mean_of", slept)
+    monkeypatch.setattr(server, "remaining_seeds", slept)
     finished.append(aggregation.aggregate_round(round_id=masked.training_round.round_id, clock=clock))
     assert finished == [True, False]
     assert MaskedMean.objects.count() == 1
