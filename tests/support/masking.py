@@ -33,7 +33,7 @@ from tests.support.federation import SimulatedFederation, SimulatedOrganization
 
 SAMPLES = 1024
 
-STEPS = [step for step in Step if step is not Step.OPEN]
+STEPS: list[Step] = [step for step in Step if step is not Step.OPEN]
 """Of a secure aggregation: nothing is encrypted, so nothing is opened."""
 
 
