@@ -75,6 +75,7 @@ def advertisement(
     mask_key: bytes,
     share_key: bytes,
     seed_commitment: bytes,
+    draw_commitment: str,
 ) -> bytes:
     """Canonical bytes by which an organisation joins a masked round: its keys for the round, bound to it."""
     return canonical.encode(
@@ -90,6 +91,7 @@ def advertisement(
             "mask_key": mask_key.hex(),
             "share_key": share_key.hex(),
             "seed_commitment": seed_commitment.hex(),
+            "draw_commitment": draw_commitment,
         }
     )
 

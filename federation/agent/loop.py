@@ -183,6 +183,8 @@ class Runner:
                 with self._training(config) as advance:
                     masked_round.join(agent, config, self._records.load(), advance)
             masked_round.advertise(agent, config)
+        elif step == Step.REVEAL:
+            masked_round.reveal(agent, config)
         elif step == Step.SHARES:
             masked_round.share(agent, config)
         elif step == Step.MASKED_INPUT:

@@ -238,6 +238,7 @@ _SIGNED_STATEMENT = {
     "signature": "MEUCIQDx",
 }
 MASKING_ADVERTISE = [_request("advertisement", _SIGNED_STATEMENT), _TAKEN]
+MASKING_REVEAL = [_request("number", {"nonce": "5c" * 32}), _TAKEN]
 MASKING_SHARE = [
     _request(
         "sealed shares",

@@ -7,8 +7,6 @@ from rest_framework import serializers
 from federation.api.requests import Base64Field, StrictSerializer, TextField
 from federation.api.responses import Answer
 
-_HEX32 = serializers.RegexField(r"\A[0-9a-f]{64}\Z", help_text="32 bytes, lower-case hex")
-
 
 class SignedStatementRequest(StrictSerializer):
     """A canonical statement and the organisation's DSSE signature over it."""
@@ -16,6 +14,12 @@ class SignedStatementRequest(StrictSerializer):
     statement = Base64Field(max_length=16_384)
     key_id = TextField(max_length=64)
     signature = Base64Field(max_length=16_384)
+
+
+class RevealRequest(StrictSerializer):
+    """The number to which an organisation committed."""
+
+    nonce = serializers.RegexField(r"\A[0-9a-f]{64}\Z", help_text="32 bytes, lower-case hex")
 
 
 class SharesRequest(StrictSerializer):
@@ -53,8 +57,9 @@ class RosterAnswer(Answer):
     """Who takes part, with the keys that each advertised."""
 
     round_id = serializers.CharField()
-    roster_hash = _HEX32
+    roster_hash = serializers.CharField(allow_null=True, help_text="null while numbers are still revealed")
     advertisements = SignedStatementEntry(many=True)
+    nonces = serializers.DictField(child=serializers.CharField(), help_text="of a bucketed round, by organization, hex")
 
 
 class SharesAnswer(Answer):

@@ -49,6 +49,7 @@ urlpatterns = [
         name="round-participants",
     ),
     path(f"{_ROUND}/advertise", _masking({"post": "advertise"}), name="masking-advertise"),
+    path(f"{_ROUND}/reveal", _masking({"post": "reveal"}), name="masking-reveal"),
     path(f"{_ROUND}/roster", _masking({"get": "roster"}), name="masking-roster"),
     path(f"{_ROUND}/shares", _masking({"get": "shares", "post": "share"}), name="masking-shares"),
     path(f"{_ROUND}/survivors", _masking({"get": "survivors"}), name="masking-survivors"),

@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
 from federation.errors import RosterInvalid, StatementMalformed
 from federation.masking import scaling
+from federation.masking.draw import commitment
 from federation.round_config import RoundConfig
 from flxdr.core import canonical
 from privacy.secagg.group import Group, Party
@@ -41,6 +43,7 @@ class Advertisement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mask_key: _Key
     share_key: _Key
     seed_commitment: _Key
+    draw_commitment: _Key
 
     @classmethod
     def parse(cls, statement: bytes) -> Self:
@@ -82,17 +85,27 @@ class Advertisement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Roster:
-    """Advertisements of one round, by organisation; the exact bytes that were signed count."""
+    """Advertisements of one round, by organisation; the exact bytes that were signed count.
+
+    Attributes:
+        nonces: of a bucketed round, by organisation, the numbers from which the buckets are drawn (`draw`).
+    """
 
     config: RoundConfig
     statements: Mapping[str, bytes]
+    nonces: Mapping[str, bytes]
 
     @classmethod
-    def of(cls, config: RoundConfig, statements: Iterable[bytes]) -> Roster:
+    def of(
+        cls, config: RoundConfig, statements: Iterable[bytes], nonces: Mapping[str, bytes] = MappingProxyType({})
+    ) -> Roster:
         """The roster that these statements make, whose signatures the caller has checked.
 
+        Of a bucketed round, those who opened their number are on it.
+
         Raises:
-            StatementMalformed, RosterInvalid: an advertisement for another round, of a stranger, or a second one.
+            StatementMalformed, RosterInvalid: an advertisement for another round, of a stranger, or a second one; a
+                number that nobody committed to.
         """
         by_org: dict[str, bytes] = {}
         for statement in statements:
@@ -101,7 +114,12 @@ class Roster:
             if advertisement.org in by_org or advertisement.org not in config.participants:
                 raise RosterInvalid(f"{advertisement.org} is no participant, or advertises twice")
             by_org[advertisement.org] = statement
-        return cls(config, dict(sorted(by_org.items())))
+        for org_id, nonce in nonces.items():
+            committed = Advertisement.parse(by_org[org_id]).draw_commitment if org_id in by_org else None
+            if committed != commitment(nonce):
+                raise RosterInvalid(f"the number of {org_id} is not the one it committed to")
+        present = {name: by_org[name] for name in sorted(by_org) if not config.masking_buckets or name in nonces}
+        return cls(config, present, dict(sorted(nonces.items())))
 
     @cached_property
     def advertisements(self) -> Mapping[str, Advertisement]:
@@ -109,12 +127,13 @@ class Roster:
 
     @cached_property
     def digest(self) -> bytes:
-        """32 bytes that name the round's configuration and every statement."""
+        """32 bytes that name the round's configuration, every statement and every number."""
         return hashlib.sha256(
             canonical.encode(
                 {
                     "config_hash": self.config.config_hash,
                     "advertisements": [canonical.digest(statement) for statement in self.statements.values()],
+                    "nonces": {org_id: nonce.hex() for org_id, nonce in self.nonces.items()},
                 }
             )
         ).digest()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from federation.round_config import RoundConfig
 
 
 class Step(StrEnum):
@@ -12,6 +15,8 @@ class Step(StrEnum):
     """
 
     ADVERTISE = "advertise"
+    REVEAL = "reveal"
+    """Of bucketed rounds alone: the numbers from which the buckets are drawn (`draw`)."""
     SHARES = "shares"
     MASKED_INPUT = "masked_input"
     CONSISTENCY = "consistency"
@@ -19,9 +24,16 @@ class Step(StrEnum):
     OPEN = "open"
     """Of Paillier rounds alone: it asks those who hold the key, and the first opening that is right ends it."""
 
-    @property
-    def following(self) -> Step | None:
-        """The step after this one; None where the coordinator has something to compute first."""
-        steps = list(Step)[:-1]
-        place = steps.index(self) + 1 if self in steps else len(steps)
-        return steps[place] if place < len(steps) else None
+
+def steps_of(config: RoundConfig) -> Sequence[Step]:
+    """The steps of a round, in order."""
+    absent = {Step.REVEAL: not config.masking_buckets, Step.OPEN: not config.modulus_bits}
+    return [step for step in Step if not absent.get(step)]
+
+
+def following(step: Step, config: RoundConfig) -> Step | None:
+    """The step after `step`; None after the last, and where the coordinator has sums to compute first."""
+    if step in (Step.UNMASK, Step.OPEN):
+        return None
+    steps = steps_of(config)
+    return steps[steps.index(step) + 1]

@@ -13,7 +13,7 @@ from federation.errors import NotAParticipant, StepClosed
 from federation.masking import ciphertexts
 from federation.masking.roster import Roster
 from federation.masking.round_key import RoundKey
-from federation.masking.steps import Step
+from federation.masking.steps import Step, steps_of
 from federation.models import TrainingRound
 from federation.round_config import RoundConfig
 from federation.selectors.rounds import round_by_id
@@ -54,14 +54,18 @@ class Collection:
 
     @cached_property
     def roster(self) -> Roster:
-        """Of the organisations that advertised; final once that step has ended."""
-        statements = self.training_round.masking_messages.filter(step=Step.ADVERTISE).values_list("document", flat=True)
-        return Roster.of(self.config, map(bytes, statements))
+        """Of those who advertised, and in a bucketed round opened their number; final when shares are asked for."""
+        statements = self.messages(Step.ADVERTISE, self._answered(Step.ADVERTISE))
+        revealed = self.messages(Step.REVEAL, self._answered(Step.REVEAL))
+        nonces = {org_id: bytes.fromhex(canonical.decode(document)["nonce"]) for org_id, document in revealed.items()}
+        return Roster.of(self.config, statements.values(), nonces)
 
     def remaining(self, step: Step) -> frozenset[str]:
         """Those that the round counts on after `step`: they, and enough of their group, answered all steps so far."""
         if step == Step.ADVERTISE:
             return self._answered(step)
+        if step == Step.REVEAL:
+            return self._answered(Step.ADVERTISE) & self._answered(step)
         return frozenset().union(*(self.members(group, step) for group in self.groups(step)))
 
     def groups(self, step: Step) -> Sequence[Group]:
@@ -71,7 +75,7 @@ class Collection:
     def members(self, group: Group, step: Step) -> frozenset[str]:
         """Those of the group that answered every step up to `step`; none if at some step they were too few."""
         left = frozenset(party.org_id for party in group.parties)
-        for past in Step:
+        for past in steps_of(self.config):
             left &= self._answered(past)
             if len(left) < group.threshold:
                 return frozenset()
@@ -85,7 +89,8 @@ class Collection:
             return frozenset(self.config.participants)
         if step == Step.OPEN:
             return self.remaining(Step.UNMASK) & frozenset(ciphertexts.holders(self.roster))
-        return self.remaining(list(Step)[list(Step).index(step) - 1])
+        steps = steps_of(self.config)
+        return self.remaining(steps[steps.index(step) - 1])
 
     def awaited(self) -> frozenset[str]:
         """Those who have not answered the present step yet."""
@@ -122,12 +127,17 @@ class Collection:
 
 
 def roster_document(round_id: str, org_id: str) -> dict[str, Any]:
-    """The signed advertisements of all who take part, once the first step has ended."""
+    """The signed advertisements of all who joined, and in a bucketed round the numbers of those who opened theirs.
+
+    Numbers are shown when all of them are there: nobody opens its own with the others' in view.
+    """
     collection = _read(round_id, org_id, Step.ADVERTISE)
+    is_final = collection.step != Step.REVEAL
     return {
         "round_id": round_id,
-        "roster_hash": collection.roster.digest.hex(),
+        "roster_hash": collection.roster.digest.hex() if is_final else None,
         "advertisements": _signed(collection.training_round, Step.ADVERTISE, collection.remaining(Step.ADVERTISE)),
+        "nonces": {org_id: nonce.hex() for org_id, nonce in collection.roster.nonces.items()} if is_final else {},
     }
 
 

@@ -56,6 +56,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "federation/round/{finished}/submission", ORGANIZATIONS | {"outsider": 404}),
     ("GET", "federation/round/{finished}/participants", MEMBERS | {"outsider": 403}),
     ("POST", "federation/round/{round_id}/advertise", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
+    ("POST", "federation/round/{round_id}/reveal", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
     ("GET", "federation/round/{round_id}/roster", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
     ("POST", "federation/round/{round_id}/shares", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
     ("GET", "federation/round/{round_id}/shares", ORGANIZATIONS | {"participant": 409, "outsider": 403}),
@@ -142,6 +143,7 @@ def _body(path: str, names: dict[str, Any]) -> Any:
     signed = {"statement": "AAAA", "key_id": "0" * 64, "signature": "AAAA"}
     messages = {
         "advertise": signed,
+        "reveal": {"nonce": "0" * 64},
         "shares": {"roster_hash": "0" * 64, "shares": {}},
         "consistency": signed,
         "unmask": {"self_seeds": {}, "mask_keys": {}},

@@ -12,8 +12,9 @@ import numpy as np
 
 from federation import statements
 from federation.masking import scaling
+from federation.masking.draw import commitment, nonce_of
 from federation.masking.roster import Roster
-from federation.masking.steps import Step
+from federation.masking.steps import Step, steps_of
 from federation.models import Submission, TrainingRound
 from federation.round_config import RoundConfig
 from federation.selectors import masking as selectors
@@ -33,8 +34,8 @@ from tests.support.federation import SimulatedFederation, SimulatedOrganization
 
 SAMPLES = 1024
 
-STEPS: list[Step] = [step for step in Step if step is not Step.OPEN]
-"""Of a secure aggregation: nothing is encrypted, so nothing is opened."""
+STEPS: list[Step] = [step for step in Step if step not in (Step.REVEAL, Step.OPEN)]
+"""Of a secure aggregation in one group: no buckets are drawn, and nothing is encrypted that were to be opened."""
 
 
 @dataclass
@@ -61,14 +62,20 @@ class MaskingOrganization:
     def config(self) -> RoundConfig:
         return RoundConfig.decode(bytes(self.training_round.config))
 
+    @property
+    def seed(self) -> bytes:
+        return hashlib.sha256(self.org_id.encode()).digest()
+
     @cached_property
     def secrets(self) -> Secrets:
-        return Secrets.from_seed(hashlib.sha256(self.org_id.encode()).digest())
+        return Secrets.from_seed(self.seed)
 
     @cached_property
     def roster(self) -> Roster:
-        entries = selectors.roster_document(self.round_id, self.org_id)["advertisements"]
-        return Roster.of(self.config, [dsse.decode_base64(entry["statement"], "statement") for entry in entries])
+        document = selectors.roster_document(self.round_id, self.org_id)
+        statements = [dsse.decode_base64(entry["statement"], "statement") for entry in document["advertisements"]]
+        nonces = {org_id: bytes.fromhex(nonce) for org_id, nonce in document["nonces"].items()}
+        return Roster.of(self.config, statements, nonces)
 
     @property
     def group(self) -> Group:
@@ -87,6 +94,7 @@ class MaskingOrganization:
             "mask_key": self.secrets.mask_key,
             "share_key": self.secrets.share_key,
             "seed_commitment": self.secrets.seed_commitment,
+            "draw_commitment": commitment(nonce_of(self.seed)),
         }
         return self.signed(statements.advertisement(**(said | changes)), dsse.ADVERTISEMENT_TYPE)
 
@@ -95,6 +103,14 @@ class MaskingOrganization:
             org_id=self.org_id,
             round_id=self.round_id,
             signed=signed or self.advertisement(),
+            clock=self.organization.clock,
+        )
+
+    def reveal(self, nonce: bytes | None = None) -> bool:
+        return messages.reveal(
+            org_id=self.org_id,
+            round_id=self.round_id,
+            nonce=nonce_of(self.seed) if nonce is None else nonce,
             clock=self.organization.clock,
         )
 
@@ -189,6 +205,7 @@ class MaskingOrganization:
         """Do honestly what the step asks for."""
         answers: dict[Step, Callable[[], object]] = {
             Step.ADVERTISE: self.advertise,
+            Step.REVEAL: self.reveal,
             Step.SHARES: self.share,
             Step.MASKED_INPUT: self.submit,
             Step.CONSISTENCY: self.confirm,
@@ -241,7 +258,7 @@ class MaskedRound:
     def answer(self, step: Step) -> None:
         """Everybody who is asked and not absent answers; a step that lacks somebody ends at its deadline."""
         for org_id in sorted(selectors.Collection.of(self.refresh()).awaited()):
-            if org_id not in self.absent or STEPS.index(step) < STEPS.index(self.absent[org_id]):
+            if org_id not in self.absent or list(Step).index(step) < list(Step).index(self.absent[org_id]):
                 self[org_id].answer(step)
         if self.refresh().status == "in_progress" and self.training_round.step == step:
             self.pass_deadline()
@@ -254,7 +271,7 @@ class MaskedRound:
 
     def collect(self, until: Step | None = None) -> TrainingRound:
         """Answer every step before `until`, or all of them; stops where the round fails."""
-        for step in STEPS:
+        for step in steps_of(RoundConfig.decode(bytes(self.training_round.config))):
             if step == until or self.refresh().status != "in_progress":
                 break
             self.answer(step)

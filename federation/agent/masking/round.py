@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets as system
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from federation.agent.records import Records
 from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
 from federation.masking import ciphertexts, scaling
-from federation.masking.roster import Roster
+from federation.masking.draw import commitment, nonce_of
+from federation.masking.roster import Advertisement, Roster
 from federation.masking.steps import Step
 from federation.round_config import RoundConfig
 from flxdr.core import canonical, dsse
@@ -57,6 +58,7 @@ def join(agent: Agent, config: RoundConfig, records: Records, progress: Progress
         mask_key=secrets.mask_key,
         share_key=secrets.share_key,
         seed_commitment=secrets.seed_commitment,
+        draw_commitment=commitment(nonce_of(seed)),
     )
     agent.state.masking.join(
         JoinedRound(
@@ -77,26 +79,36 @@ def advertise(agent: Agent, config: RoundConfig) -> None:
     _post(agent, config, "advertise", signed(agent, joined.statement, dsse.ADVERTISEMENT_TYPE))
 
 
+def reveal(agent: Agent, config: RoundConfig) -> None:
+    """Open this organisation's number of a bucketed round, once everybody's commitment is known.
+
+    Raises:
+        CheckFailed: as `share`.
+    """
+    joined, _, listed = _advertised(agent, config)
+    agent.state.masking.tell(config.round_id, Step.REVEAL, listed)
+    _post(agent, config, "reveal", {"nonce": nonce_of(joined.seed).hex()})
+
+
 def share(agent: Agent, config: RoundConfig) -> None:
     """Check the roster against the keys on the chain, and share the secrets within the group.
 
     Raises:
-        CheckFailed: an advertisement that its organisation did not sign, this organisation's own is not among them, or
-            too few organisations.
+        CheckFailed: an advertisement that its organisation did not sign, this organisation's own is not among them, too
+            few organisations, or others than those whose commitments were known when this organisation opened its own.
     """
-    answer = agent.coordinator.get(f"federation/round/{config.round_id}/roster")
-    said = statements_of(agent, answer.get("advertisements"), dsse.ADVERTISEMENT_TYPE)
-    joined = _joined(agent, config)
-    if said.get(agent.org_id) != joined.statement:
-        raise CheckFailed("the roster does not hold this organisation's own advertisement")
-    listed = canonical.encode([dsse.encode_base64(statement) for _, statement in sorted(said.items())])
-    roster = _read_roster(config, list(said.values()))
-    if roster.statements != said or len(said) < config.min_orgs:
+    joined, answer, listed = _advertised(agent, config)
+    if config.masking_buckets and agent.state.masking.told(config.round_id, Step.REVEAL) != listed:
+        raise CheckFailed("the roster is not that of the organisations that committed to their numbers")
+    nonces = answer.get("nonces")
+    told = canonical.encode({"advertisements": canonical.decode(listed), "nonces": nonces})
+    roster = _read_roster(config, told)
+    if agent.org_id not in roster.statements or len(roster.statements) < config.min_orgs:
         raise CheckFailed(
-            f"the roster lists {', '.join(sorted(said))}",
-            expected=f"{config.min_orgs} or more, each under its own name",
+            f"{', '.join(roster.statements)} opened their numbers",
+            expected=f"{config.min_orgs} or more, and this organisation among them",
         )
-    agent.state.masking.tell(config.round_id, Step.SHARES, listed)
+    agent.state.masking.tell(config.round_id, Step.SHARES, told)
     sealed = client.seal_shares(Secrets.from_seed(joined.seed), agent.org_id, roster.group_of(agent.org_id))
     body: dict[str, Any] = {
         "roster_hash": roster.digest.hex(),
@@ -258,8 +270,7 @@ def _joined(agent: Agent, config: RoundConfig) -> JoinedRound:
 
 def trained_roster(agent: Agent, config: RoundConfig) -> Roster:
     """The roster of a round as this agent checked it."""
-    listed = canonical.decode(_told(agent, config, Step.SHARES))
-    return Roster.of(config, [dsse.decode_base64(text, "advertisement") for text in listed])
+    return _read_roster(config, _told(agent, config, Step.SHARES))
 
 
 def told_in(agent: Agent, config: RoundConfig, step: Step) -> dict[str, Any]:
@@ -293,11 +304,37 @@ def _members(group: Group) -> frozenset[str]:
     return frozenset(party.org_id for party in group.parties)
 
 
-def _read_roster(config: RoundConfig, signed: Sequence[bytes]) -> Roster:
+def _advertised(agent: Agent, config: RoundConfig) -> tuple[JoinedRound, Mapping[str, Any], bytes]:
+    """The round that was joined, the coordinator's answer, and the advertisements that it lists, as canonical bytes."""
+    answer = agent.coordinator.get(f"federation/round/{config.round_id}/roster")
+    said = statements_of(agent, answer.get("advertisements"), dsse.ADVERTISEMENT_TYPE)
+    joined = _joined(agent, config)
     with refusing():
-        roster = Roster.of(config, signed)
+        misnamed = any(Advertisement.parse(statement).org != org_id for org_id, statement in said.items())
+    if said.get(agent.org_id) != joined.statement or misnamed or len(said) < config.min_orgs:
+        raise CheckFailed(
+            f"the roster lists {', '.join(sorted(said))}",
+            expected=f"{config.min_orgs} or more, each under its own name, with this organisation's own advertisement",
+        )
+    return joined, answer, canonical.encode([dsse.encode_base64(statement) for _, statement in sorted(said.items())])
+
+
+def _read_roster(config: RoundConfig, told: bytes) -> Roster:
+    with refusing():
+        document = canonical.decode(told)
+        advertisements = [dsse.decode_base64(text, "advertisement") for text in document["advertisements"]]
+        roster = Roster.of(config, advertisements, _numbers(document["nonces"]))
         list(roster.groups)
     return roster
+
+
+def _numbers(nonces: object) -> dict[str, bytes]:
+    if not isinstance(nonces, dict):
+        raise CheckFailed("the coordinator's answer holds no numbers", expected="an object")
+    try:
+        return {org_id: bytes.fromhex(nonce) for org_id, nonce in nonces.items()}
+    except (TypeError, ValueError) as error:
+        raise CheckFailed("a number of the roster is not hexadecimal") from error
 
 
 def _names(answer: Mapping[str, Any], name: str) -> frozenset[str]:

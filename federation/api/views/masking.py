@@ -13,6 +13,7 @@ from federation import selectors
 from federation.api import examples
 from federation.api.masking_serializers import (
     ConsistencyAnswer,
+    RevealRequest,
     RosterAnswer,
     SharesAnswer,
     SharesRequest,
@@ -54,6 +55,20 @@ class MaskingViewSet(FederationViewSet):
     def advertise(self, request: Request, round_id: str) -> Response:
         org_id = organization_of(request)
         messages.advertise(org_id=org_id, round_id=round_id, signed=_signed(request), clock=SystemClock())
+        return _taken(round_id)
+
+    @extend_schema(
+        operation_id="masking_reveal",
+        summary="Bucketed round: open the number from which the buckets are drawn",
+        tags=["masked rounds"],
+        request=RevealRequest,
+        responses={200: TakenAnswer, **_REFUSALS},
+        examples=examples.MASKING_REVEAL,
+    )
+    def reveal(self, request: Request, round_id: str) -> Response:
+        org_id = organization_of(request)
+        nonce = bytes.fromhex(valid(RevealRequest(data=received_document(request)))["nonce"])
+        messages.reveal(org_id=org_id, round_id=round_id, nonce=nonce, clock=SystemClock())
         return _taken(round_id)
 
     @extend_schema(

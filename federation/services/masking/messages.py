@@ -21,6 +21,7 @@ from federation.errors import (
     UnknownKey,
 )
 from federation.masking import ciphertexts
+from federation.masking.draw import commitment
 from federation.masking.roster import Advertisement
 from federation.masking.round_key import RoundKey
 from federation.masking.steps import Step
@@ -79,6 +80,21 @@ def advertise(*, org_id: str, round_id: str, signed: SignedDocument, clock: Cloc
 
     message = _Message(org_id, round_id, Step.ADVERTISE, signed.statement, signed, dsse.ADVERTISEMENT_TYPE)
     return _take(message, check, clock)
+
+
+def reveal(*, org_id: str, round_id: str, nonce: bytes, clock: Clock) -> bool:
+    """Take the number to which an organisation committed, from which the buckets are drawn.
+
+    Raises:
+        As `advertise`, and RosterInvalid: it is another one.
+    """
+
+    def check(collection: Collection) -> None:
+        said = Advertisement.parse(collection.messages(Step.ADVERTISE, frozenset([org_id]))[org_id])
+        if said.draw_commitment != commitment(nonce):
+            raise RosterInvalid("the number is not the one that was committed to", expected=said.draw_commitment)
+
+    return _take(_Message(org_id, round_id, Step.REVEAL, canonical.encode({"nonce": nonce.hex()})), check, clock)
 
 
 def share(

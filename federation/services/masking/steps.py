@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from federation.masking.steps import Step
+from federation.masking.steps import Step, following
 from federation.models import TrainingRound
 from federation.selectors.masking import Collection
 from federation.services import reputation, round_failure
@@ -39,18 +39,19 @@ def advance(training_round: TrainingRound, clock: Clock) -> bool:
         )
     if collection.step == Step.MASKED_INPUT:
         reputation.note_missed(training_round)
-    following = collection.step.following
-    if following is None:
+    next_step = following(collection.step, collection.config)
+    if next_step is None:
         reason = f"without {', '.join(sorted(awaited))}" if awaited else "every organization has unmasked"
         return _end(training_round, reason, clock)
-    _begin(collection, following, awaited, clock)
+    _begin(collection, next_step, awaited, clock)
     return False
 
 
 def _shortfall(collection: Collection) -> tuple[str, str] | None:
     """Why the round cannot go on after the present step; None if it can."""
     needed = max(1, collection.config.masking_buckets)
-    if collection.step != Step.ADVERTISE and (lost := _lost_groups(collection, needed)) is not None:
+    gathering = collection.step in (Step.ADVERTISE, Step.REVEAL)
+    if not gathering and (lost := _lost_groups(collection, needed)) is not None:
         return lost
     participants = frozenset(collection.config.participants)
     dropped = sorted(participants - collection.remaining(collection.step))
@@ -58,7 +59,7 @@ def _shortfall(collection: Collection) -> tuple[str, str] | None:
     if failure is not None:
         code, reason = failure
         return code, f"after the step {collection.step}: {reason}"
-    return _unmaskable(collection, needed) if collection.step == Step.ADVERTISE else None
+    return _unmaskable(collection, needed) if gathering else None
 
 
 def _lost_groups(collection: Collection, needed: int) -> tuple[str, str] | None:
@@ -76,9 +77,9 @@ def _lost_groups(collection: Collection, needed: int) -> tuple[str, str] | None:
 def _unmaskable(collection: Collection, needed: int) -> tuple[str, str] | None:
     """Whether those who advertised can make the groups."""
     smallest = 3 * needed
-    advertised = len(collection.remaining(Step.ADVERTISE))
-    if advertised < smallest:
-        return "too_few_submissions", f"{advertised} organizations advertised, {smallest} are needed to mask"
+    joined = len(collection.remaining(collection.step))
+    if joined < smallest:
+        return "too_few_submissions", f"{joined} organizations joined, {smallest} are needed to mask"
     return None
 
 

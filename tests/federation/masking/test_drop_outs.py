@@ -65,7 +65,7 @@ def test_with_fewer_than_the_threshold_the_round_fails_and_says_who_is_missing(
     ("present", "reason"),
     [
         (3, ""),
-        (2, "2 organizations advertised, 3 are needed to mask"),
+        (2, "2 organizations joined, 3 are needed to mask"),
         (0, "after the step advertise: 0 of 5 organizations submitted, 2 are needed; missing: " + ", ".join(NAMES)),
     ],
 )
@@ -131,9 +131,8 @@ def test_every_step_is_on_record(start: StartRound) -> None:
     events = AuditEvent.objects.filter(kind="round.step").order_by("pk").values_list("data", flat=True)
     dropped: list[list[str]] = [[], [], ["org-e"], []]
     assert list(events) == [
-        {"from": step.value, "to": step.following.value, "dropped": names}
-        for step, names in zip(STEPS[:-1], dropped, strict=True)
-        if step.following is not None
+        {"from": step.value, "to": after.value, "dropped": names}
+        for step, after, names in zip(STEPS, STEPS[1:], dropped, strict=False)
     ]
 
 

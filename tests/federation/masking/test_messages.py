@@ -21,7 +21,7 @@ from tests.federation.masking.conftest import NAMES, StartRound
 from tests.federation.masking.refusals import Refusals
 from tests.federation.submitting import normaliser_delta
 from tests.support.factories import tensor_update
-from tests.support.masking import MaskedRound
+from tests.support.masking import STEPS, MaskedRound
 
 pytestmark = pytest.mark.django_db
 
@@ -184,6 +184,6 @@ def test_whoever_dropped_out_is_not_heard_again(start: StartRound, refused: Refu
 
 @pytest.mark.parametrize("early", [Step.SHARES, Step.MASKED_INPUT, Step.CONSISTENCY, Step.UNMASK])
 def test_no_step_is_answered_before_its_time(masked: MaskedRound, refused: Refusals, early: Step) -> None:
-    masked.collect(until=list(Step)[list(Step).index(early) - 1])
+    masked.collect(until=STEPS[STEPS.index(early) - 1])
     with refused(errors.StepClosed):
         masked["org-a"].answer(early)
