@@ -98,7 +98,7 @@ def _note_masked(training_round: TrainingRound, found: Outcome) -> None:
     lost = submitted.exclude(organization_id__in=included)
     reputation.note_accepted(sorted(included))
     reputation.note_left_out(sorted(lost.values_list("organization_id", flat=True)))
-    lost.update(status=Participant.Status.LEFT_OUT, left_out_reason="too few of its group unmasked their sum")
+    lost.update(status=Participant.Status.LEFT_OUT, left_out_reason="the sum of its group could not be unmasked")
 
 
 def _note_participants(training_round: TrainingRound, found: Outcome) -> None:
