@@ -89,6 +89,7 @@ class MaskingBook:
                     joined.delta,
                 ),
             )
+        self._clear_log()
 
     def joined(self, round_id: str) -> JoinedRound | None:
         """The round, while its secrets are kept."""
@@ -111,6 +112,13 @@ class MaskingBook:
         """The private key of a Paillier round, if this organisation holds it."""
         row = self._db.execute("SELECT private_key FROM masked_round WHERE round_id = ?", (round_id,)).fetchone()
         return None if row is None else row[0]
+
+    def has_left(self, round_id: str) -> bool:
+        """Whether the round was joined and its secrets are overwritten."""
+        (left,) = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM masked_round WHERE round_id = ? AND seed IS NULL)", (round_id,)
+        ).fetchone()
+        return bool(left)
 
     def tell(self, round_id: str, step: str, document: bytes) -> None:
         """Remember what a step is about; the same again changes nothing.
@@ -138,3 +146,8 @@ class MaskingBook:
         """Overwrite the round's secrets and its update."""
         with self._transaction():
             self._db.execute("UPDATE masked_round SET seed = NULL, delta = NULL WHERE round_id = ?", (round_id,))
+        self._clear_log()
+
+    def _clear_log(self) -> None:
+        """SQLite blanks what is overwritten, but its write-ahead log still holds what was there."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

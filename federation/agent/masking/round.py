@@ -46,8 +46,12 @@ def join(agent: Agent, config: RoundConfig, records: Records, progress: Progress
     """Train, and keep what was trained, with new secrets, until it is masked.
 
     Raises:
-        CheckFailed: the parent or the normaliser is not what the verified chain says.
+        CheckFailed: this home has left the round, or the parent or the normaliser is not what the verified chain says.
     """
+    if agent.state.masking.has_left(config.round_id):
+        raise CheckFailed(
+            f"this home has left {config.round_id}", expected="a round that asks for its advertisement once"
+        )
     update = training.train(agent, config, records, progress)
     seed = system.token_bytes(SEED_BYTES)
     secrets = Secrets.from_seed(seed)
