@@ -100,6 +100,11 @@ class MaskingCoordinator:
         started._install()
         return started
 
+    def offer_again(self) -> None:
+        """After another round was started: offer this one."""
+        self.bench.coordinator.config = self.config
+        self._install()
+
     def _install(self) -> None:
         lie, prefix = self.bench.coordinator.lie, f"federation/round/{self.config.round_id}"
         lie["federation/round/current"] = self._offered
