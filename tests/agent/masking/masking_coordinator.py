@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from federation import statements
+from federation.agent.session import Agent
 from federation.masking.roster import Roster
 from federation.masking.steps import Step
 from federation.round_config import RoundConfig
@@ -112,17 +113,18 @@ class MaskingCoordinator:
         for name in ("advertise", "roster", "shares", "survivors", "consistency", "unmask"):
             lie[f"{prefix}/{name}"] = self._answered
 
-    def run(self, step: Step) -> None:
-        """A turn of the agent, in a process of its own, while the round is at `step`."""
+    def run(self, step: Step, agent: Agent | None = None) -> None:
+        """A turn of the agent while the round is at `step`; without `agent` in a process of its own."""
         self.step = step
-        self.bench.run_once()
+        self.bench.run_once(agent)
 
-    def run_until(self, step: Step) -> None:
-        """All steps before that one."""
+    def run_until(self, step: Step | None = None) -> None:
+        """All steps before that one, or every step, in one process."""
+        agent = self.bench.open()
         for each in Step:
             if each == step:
                 return
-            self.run(each)
+            self.run(each, agent)
 
     @property
     def roster(self) -> Roster:

@@ -198,8 +198,7 @@ def test_who_shared_is_what_was_masked_with_and_not_what_is_said_later(masking: 
 
 
 def test_what_was_unmasked_is_sent_again_and_nothing_else(masking: MaskingCoordinator) -> None:
-    for step in Step:
-        masking.run(step)
+    masking.run_until()
     masking.survivors = ALL[:3]
     refuses_to_sign(masking)
 
