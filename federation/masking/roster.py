@@ -55,7 +55,9 @@ class Advertisement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             return msgspec.convert(canonical.decode(statement), cls)
         except (canonical.NotCanonical, msgspec.ValidationError) as error:
-            raise StatementMalformed(f"the advertisement cannot be used: {error}") from error
+            raise StatementMalformed(
+                f"the advertisement cannot be used: {error}", expected=", ".join(cls.__struct_fields__)
+            ) from error
 
     def check(self, config: RoundConfig) -> None:
         """That it is about this round.

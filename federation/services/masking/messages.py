@@ -277,7 +277,10 @@ def _require_signature(org_id: str, signed: SignedDocument, kind: str) -> None:
         if key.key_id == signed.key_id:
             dsse.verify(key, signed.signature, kind, signed.statement)
             return
-    raise UnknownKey(f"{signed.key_id[:80]!r} is no proven key of {org_id}")
+    raise UnknownKey(
+        f"{signed.key_id[:80]!r} is no proven key of {org_id}",
+        expected="the key id (SHA-256 of the SubjectPublicKeyInfo) of the registered key",
+    )
 
 
 def _require_roster(collection: Collection, roster_hash: str) -> None:
