@@ -16,7 +16,7 @@ from flxdr.core.dsse import encode_base64
 from models_ml import registry
 from tests.api.callers import organization
 from tests.support.federation import SimulatedFederation
-from tests.support.masking import MaskingOrganization
+from tests.support.masking import STEPS, MaskingOrganization
 
 MODEL = "edge-normaliser"
 NAMES = ("org-alpha", "org-beta", "org-gamma")
@@ -35,7 +35,7 @@ def start() -> dict[str, MaskingOrganization]:
 
 def answer_all(members: dict[str, MaskingOrganization], until: Step) -> None:
     """Everybody answers every step before that one."""
-    for step in Step:
+    for step in STEPS:
         if step == until:
             return
         for member in members.values():

@@ -22,6 +22,7 @@ from privacy.secagg import client
 from privacy.secagg.group import Group
 from privacy.secagg.secrets import Secrets
 from tests.agent.conftest import ORG, Bench
+from tests.support.masking import STEPS
 
 MODEL = "edge-normaliser"
 SAMPLES = 1024
@@ -121,7 +122,7 @@ class MaskingCoordinator:
     def run_until(self, step: Step | None = None) -> None:
         """All steps before that one, or every step, in one process."""
         agent = self.bench.open()
-        for each in Step:
+        for each in STEPS:
             if each == step:
                 return
             self.run(each, agent)

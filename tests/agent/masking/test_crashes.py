@@ -17,6 +17,7 @@ from federation.agent.state import State
 from federation.masking.steps import Step
 from tests.agent.conftest import Bench
 from tests.agent.masking.masking_coordinator import MaskingCoordinator
+from tests.support.masking import STEPS
 
 MESSAGES = {"advertise", "shares", "submit-gradient", "consistency", "unmask"}
 STATIONS: tuple[tuple[Any, str], ...] = (
@@ -61,7 +62,7 @@ def test_a_crash_at_any_place_changes_no_message(four: Bench, monkeypatch: pytes
         masking = MaskingCoordinator.start(four, round_id=f"round-{place}")
         stations.passed, stations.deadly = 0, place
         agent = four.open()
-        for step in Step:
+        for step in STEPS:
             try:
                 masking.run(step, agent)
             except Killed:
