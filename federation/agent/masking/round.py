@@ -144,9 +144,9 @@ def mask(agent: Agent, config: RoundConfig) -> PreparedUpdate:
     if config.modulus_bits:
         statement, _ = encryption.taken_key(agent, roster, joined, sharers, answer.get("round_key"))
         told["round_key"] = dsse.encode_base64(statement)
-    agent.state.masking.tell(config.round_id, Step.MASKED_INPUT, canonical.encode(told))
     with refusing():
         body = masked_body(joined, roster, agent.org_id, told)
+    agent.state.masking.tell(config.round_id, Step.MASKED_INPUT, canonical.encode(told))
     return _keep(agent, config, joined, roster, body)
 
 
