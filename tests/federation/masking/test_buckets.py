@@ -85,8 +85,9 @@ def mean(masked: MaskedRound, names: tuple[str, ...]) -> Any:
     return np.mean([masked[name].update for name in names], axis=0)
 
 
-@pytest.mark.parametrize("robust", ROBUST)
-@pytest.mark.parametrize("poison", [hundredfold, flipped])
+@pytest.mark.parametrize(
+    ("robust", "poison"), [("median", hundredfold), ("trimmed_mean", hundredfold), ("median", flipped)]
+)
 def test_a_poisoner_moves_the_result_within_the_honest_buckets(
     federation: SimulatedFederation, clock: ManualClock, robust: str, poison: Poison
 ) -> None:
