@@ -10,8 +10,9 @@ from django.conf import settings
 from django.core import checks
 
 from models_ml.tasks import TASKS
-from privacy import mechanism
+from privacy import mechanism, selectors
 from privacy.dp.calibration import CLASSIC_LIMIT
+from privacy.errors import PrivacyParameterInvalid
 
 
 @checks.register
@@ -43,4 +44,20 @@ def check_privacy_settings(*, app_configs: Sequence[AppConfig] | None, **_: Any)
                 id="privacy.W002",
             )
         )
+    if env.privacy_mode == mechanism.RECORD:
+        messages += _unreachable_epsilon()
     return messages
+
+
+def _unreachable_epsilon() -> list[checks.CheckMessage]:
+    try:
+        selectors.planned_mechanism(selectors.training_plan())
+    except PrivacyParameterInvalid as error:
+        return [
+            checks.Error(
+                f"No noise makes training keep FL_PRIVACY_EPSILON: {error.detail}.",
+                hint=f"Set FL_PRIVACY_EPSILON to {error.expected}, or FL_PRIVACY_SAMPLING_RATE=1.",
+                id="privacy.E002",
+            )
+        ]
+    return []

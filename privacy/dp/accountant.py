@@ -17,6 +17,8 @@ from privacy.dp import composition, rdp
 from privacy.dp.composition import PPM
 from privacy.errors import PrivacyParameterInvalid
 
+MOST_ROUNDS = 10**9
+
 
 @dataclass(frozen=True)
 class Release:
@@ -45,7 +47,7 @@ def epsilon_ppm(releases: Iterable[Release], delta: float) -> int:
 
 
 def rounds_until_exhausted(*, spent: Iterable[Release], per_round: Release, budget_ppm: int, delta: float) -> int:
-    """How many more rounds of `per_round` fit after `spent` without exceeding the budget.
+    """How many more rounds of `per_round` fit after `spent` without exceeding the budget; at most `MOST_ROUNDS`.
 
     Found by search with the accountant: epsilon grows more slowly than the number of rounds, so a division would
     promise too few, and after unequal rounds too many.
@@ -57,9 +59,9 @@ def rounds_until_exhausted(*, spent: Iterable[Release], per_round: Release, budg
 
     if not fits(1):
         return 0
-    low, high = 1, 2
-    while fits(high):
-        low, high = high, 2 * high
+    if fits(MOST_ROUNDS):
+        return MOST_ROUNDS
+    low, high = 1, MOST_ROUNDS
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
@@ -76,7 +78,8 @@ def calibrated_multiplier_ppm(
         beside: other releases that the same budget pays for.
 
     Raises:
-        PrivacyParameterInvalid: a value out of range, or nothing is left beside the others.
+        PrivacyParameterInvalid: a value out of range, nothing is left beside the others, or a budget that no noise
+            keeps (`rdp.require_provable`).
     """
     if not 0 < sampling_ppm <= PPM or steps < 1:
         raise PrivacyParameterInvalid(
@@ -84,6 +87,8 @@ def calibrated_multiplier_ppm(
         )
     if epsilon_ppm(beside, delta) >= budget_ppm:
         raise PrivacyParameterInvalid("nothing is left of the budget", expected="an epsilon above that of the others")
+    if sampling_ppm < PPM:
+        rdp.require_provable(budget_ppm / PPM, delta)
 
     def holds(multiplier_ppm: int) -> bool:
         return epsilon_ppm((*beside, Release(PPM, multiplier_ppm, sampling_ppm, steps)), delta) <= budget_ppm

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privacy.dp import rdp
-from privacy.dp.accountant import Release, calibrated_multiplier_ppm, epsilon_ppm, rounds_until_exhausted
+from privacy.dp.accountant import MOST_ROUNDS, Release, calibrated_multiplier_ppm, epsilon_ppm, rounds_until_exhausted
 from privacy.dp.composition import PPM, calibrated_sigma_ppm
 from privacy.dp.composition import epsilon_ppm as exact_epsilon_ppm
 from privacy.errors import PrivacyParameterInvalid
@@ -82,6 +83,19 @@ def test_rounds_left_is_the_last_number_that_fits(used: int, sigma_ppm: int, bud
     rounds = rounds_until_exhausted(spent=spent, per_round=per_round, budget_ppm=budget_ppm, delta=DELTA)
     assert rounds == 0 or epsilon_ppm([*spent, *[per_round] * rounds], DELTA) <= budget_ppm
     assert epsilon_ppm([*spent, *[per_round] * (rounds + 1)], DELTA) > budget_ppm
+
+
+@pytest.mark.parametrize("sampling_ppm", [1, 500_000])
+def test_rounds_that_cost_next_to_nothing_are_counted_up_to_a_bound(sampling_ppm: int) -> None:
+    per_round = Release(PPM, 2**53 - 1, sampling_ppm)
+    assert rounds_until_exhausted(spent=(), per_round=per_round, budget_ppm=PPM, delta=DELTA) == MOST_ROUNDS
+
+
+def test_a_budget_that_no_noise_keeps_is_refused_and_not_searched_for() -> None:
+    calibrated = partial(calibrated_multiplier_ppm, budget_ppm=3000, delta=DELTA, steps=10)
+    with pytest.raises(PrivacyParameterInvalid, match="sampling"):
+        calibrated(sampling_ppm=500_000)
+    assert epsilon_ppm([Release(PPM, calibrated(sampling_ppm=PPM), steps=10)], DELTA) <= 3000
 
 
 def test_division_would_promise_another_number() -> None:

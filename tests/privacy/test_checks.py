@@ -22,6 +22,7 @@ from privacy.models import BudgetAccount, BudgetEntry
         ({"privacy_mode": "record"}, ["privacy.W002"]),
         ({"privacy_mode": "record", "default_model": "edge-classifier"}, []),
         ({"privacy_mode": "organization"}, ["privacy.W001"]),
+        ({"privacy_mode": "record", "default_model": "edge-classifier", "privacy_epsilon": 0.003}, ["privacy.E002"]),
     ],
 )
 def test_settings_that_do_not_hold_are_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,31 @@ def test_divergences_are_the_integral(sigma: float, q: float, order: float) -> N
     assert found == pytest.approx(by_integration(order, sigma, q), rel=1e-6)
 
 
+@pytest.mark.parametrize("sigma", [1.0, 20.0, 1000.0])
+@pytest.mark.parametrize("order", [1.1, 2.0, 2.3, 10.9, 12.0])
+def test_a_divergence_far_below_one_is_not_rounded_away(sigma: float, order: float) -> None:
+    q = 1e-6  # to leading order, E[(M^a - 1 - a (M - 1))] is a (a - 1) / 2 q^2 (e^(1 / sigma^2) - 1)
+    found = rdp.step(sigma, q)[rdp.ORDERS.index(order)]
+    leading = order / 2 * q**2 * math.expm1(1 / sigma**2)
+    assert found == pytest.approx(leading, rel=1e-3, abs=0)
+
+
+def test_very_many_steps_are_not_rounded_away() -> None:
+    sigma, q, steps = 562_769.0, 0.01, 10**18  # together nearly Gaussian, of mu = q sqrt(steps) / sigma
+    assert rdp.epsilon(rdp.steps(sigma, q, steps), 1e-5) > analytic_epsilon(sigma / (q * math.sqrt(steps)), 1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.001, 0.02, 0.099, 0.101, 0.3])
+@pytest.mark.parametrize("q", [0.01, 0.5])
+def test_little_noise_is_never_made_to_look_like_more(sigma: float, q: float) -> None:
+    found = dict(zip(rdp.ORDERS, rdp.step(sigma, q), strict=True))
+    for order, divergence in found.items():  # of the sum's largest term, and of the same without sampling
+        if order.is_integer():
+            assert divergence >= (order * math.log(q) + (order**2 - order) / (2 * sigma**2)) / (order - 1)
+            assert divergence <= order / (2 * sigma**2) * (1 + 1e-8)
+    assert all(above >= below * (1 - 1e-12) for below, above in pairwise(found.values()))
+
+
 @given(NOISE, RATE, st.integers(1, 2000))
 @settings(max_examples=50, deadline=None)
 def test_more_noise_fewer_records_and_fewer_steps_cost_less(sigma: float, q: float, steps: int) -> None:
@@ -106,6 +132,9 @@ def test_calibrated_noise_is_enough_and_hardly_more(target: float, q: float, ste
         lambda: rdp.epsilon([1.0], 0.1),
         lambda: rdp.calibrated_noise(target=0.0, delta=1e-5, sampling_rate=0.1, count=1),
         lambda: rdp.calibrated_noise(target=1.0, delta=1e-5, sampling_rate=0.1, count=0),
+        lambda: rdp.calibrated_noise(target=0.003, delta=1e-5, sampling_rate=0.1, count=10),
+        lambda: rdp.steps(1e300, 0.1, 1),
+        lambda: rdp.steps(1e-300, 0.1, 1),
     ],
 )
 def test_what_no_formula_is_made_for_is_refused(wrong: Any) -> None:
@@ -123,6 +152,13 @@ def test_commands() -> None:
     answer = json.loads(run(app, ["privacy", "calibrate", "--epsilon", "3.101869", *TRAINING]).stdout)
     assert answer["noise_multiplier"] == pytest.approx(2.0, abs=2e-6)
     assert answer["epsilon"] <= 3.101869
-    refused = run(app, ["privacy", "epsilon", "--noise-multiplier", "-1", *TRAINING])
-    assert refused.exit_code != 0
-    assert json.loads(refused.stdout)["error"]["code"] == PrivacyParameterInvalid.code
+    for wrong in (
+        ["epsilon", "--noise-multiplier", "-1"],
+        ["epsilon", "--noise-multiplier", "1e300"],
+        ["calibrate", "--epsilon", "0.001"],
+    ):
+        refused = run(app, ["privacy", *wrong, *TRAINING])
+        assert refused.exit_code == 1
+        assert json.loads(refused.stdout)["error"]["code"] == PrivacyParameterInvalid.code
+    endless = ["--sampling-rate", "0.05", "--steps", str(10**30), "--delta", "1e-6"]
+    assert run(app, ["privacy", "epsilon", "--noise-multiplier", "2", *endless]).exit_code == 2

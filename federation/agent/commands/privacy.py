@@ -17,8 +17,11 @@ app = typer.Typer(
     help="Calculate with differential privacy, and see what was spent; nothing is sent.", no_args_is_help=True
 )
 
+MOST_STEPS = 2**53 - 1
+"""As many as a round's configuration can ask for."""
+
 _Rate = Annotated[float, typer.Option("--sampling-rate", help="Probability of each record to be drawn in a step.")]
-_Steps = Annotated[int, typer.Option("--steps", help="Steps of training, over all rounds.")]
+_Steps = Annotated[int, typer.Option("--steps", max=MOST_STEPS, help="Steps of training, over all rounds.")]
 _Delta = Annotated[float, typer.Option("--delta", help="Probability with which the guarantee may fail.")]
 
 
