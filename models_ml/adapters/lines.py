@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ def numbered_lines(file: BinaryIO, report: ReadReport) -> Iterator[tuple[int, st
                 _skip_rest_of_line(file)
                 report.add_malformed(number, f"longer than {MAX_LINE_BYTES} bytes")
                 continue
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
             report.add_malformed(number, f"the file cannot be read further: {error}")
             return
         try:

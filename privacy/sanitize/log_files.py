@@ -100,7 +100,7 @@ def _opened_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryI
 
 def _records(lines: Iterator[tuple[int, str]], path: Path, report: ReadReport) -> Iterator[tuple[RecordKind, Row]]:
     if not report.format:
-        report.format, lines = _recognised(lines, path)
+        report.format, lines = _recognised(lines, path, report)
     log_format = LOG_FORMATS[report.format]
     for number, row in log_format.rows(lines):
         if isinstance(row, BadRecord):
@@ -110,19 +110,29 @@ def _records(lines: Iterator[tuple[int, str]], path: Path, report: ReadReport) -
         yield log_format.kind, row
 
 
-def _recognised(lines: Iterator[tuple[int, str]], path: Path) -> tuple[str, Iterator[tuple[int, str]]]:
-    name, lines = detect(lines, path)
+def _recognised(
+    lines: Iterator[tuple[int, str]], path: Path, report: ReadReport
+) -> tuple[str, Iterator[tuple[int, str]]]:
+    try:
+        name, lines = detect(lines, path)
+    except UnreadableFlows as error:
+        raise _unknown(path, report) from error
     if name != "zeek-json":
         return name, lines
     number, line = next(lines)
     kind = _kind_of_line(line)
     if kind is None:
-        raise UnreadableFlows(
-            f"{path}: its first record is of no known kind",
-            expected="events of Suricata (eve.json), Zeek (conn.log) or Windows",
-            action=f"Name the format: {', '.join(LOG_FORMATS)}.",
-        )
+        raise _unknown(path, report)
     return _JSON_FORMAT_OF_KIND[kind.name], chain(((number, line),), lines)
+
+
+def _unknown(path: Path, report: ReadReport) -> UnreadableFlows:
+    bad = f" (line {report.examples[0].number}: {report.examples[0].reason})" if report.examples else ""
+    return UnreadableFlows(
+        f"{path} does not begin with a record of a known kind{bad}",
+        expected="events of Suricata (eve.json), Zeek (conn.log) or Windows",
+        action=f"Name the format: {', '.join(LOG_FORMATS)}.",
+    )
 
 
 def _kind_of_line(line: str) -> RecordKind | None:

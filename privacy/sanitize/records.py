@@ -168,6 +168,6 @@ def sanitize_record(
 
 def _kind_of_host(text: str) -> Kind:
     try:
-        return Kind.IPV4 if ip_address(text.partition("%")[0]).version == 4 else Kind.IPV6
+        return Kind.IPV4 if ip_address(text).version == 4 else Kind.IPV6
     except ValueError:
         return Kind.HOST

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from federation.agent.commands.app import app
 from federation.agent.config import DataSection
-from federation.agent.errors import HomeInvalid
+from federation.agent.errors import DataInvalid, HomeInvalid
 from federation.agent.home import Home
 from federation.agent.records import RecordSource
 from flxdr.core.keys import Algorithm, PrivateKey
@@ -100,6 +100,20 @@ def test_an_encrypted_archive_is_refused(events: Path, tmp_path: Path) -> None:
     result = run(tmp_path, path)
     assert result.exit_code == 8
     assert "encrypted" in result.output
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_refused_and_leaves_no_part_of_a_result(tmp_path: Path, method: int) -> None:
+    path, out = tmp_path / "eve.zip", tmp_path / "clean.json"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("eve.json", json.dumps(EVENTS[0]) + "\n")
+    body = bytearray(path.read_bytes())
+    body[60] ^= 255
+    path.write_bytes(body)
+    result = run(tmp_path, path, "--out", out)
+    assert result.exit_code == DataInvalid.exit_code, result.output
+    assert "cannot be read further" in result.output
+    assert not out.exists()
 
 
 def test_subnets_stay_together_where_that_is_asked_for(events: Path, tmp_path: Path) -> None:

@@ -98,8 +98,12 @@ def _new_file(path: Path | None) -> Iterator[BinaryIO | None]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, files.PRIVATE_FILE)
     except OSError as error:
         raise UsageInvalid(f"{path} cannot be made: {error.strerror}", expected="a new file for --out") from error
-    with os.fdopen(descriptor, "wb") as file:
-        yield file
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:
+        path.unlink()  # what looks like all of a log and is a part of it misleads
+        raise
 
 
 def _nameable(counts: dict[str, Any], sanitizer: Sanitizer) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from models_ml.adapters.columns import FIELD_OF_NAME
 from privacy.errors import RecordKindUnknown
-from privacy.sanitize.fields import FLOW, KINDS, SURICATA, WINDOWS
+from privacy.sanitize.fields import FLOW, KINDS, SURICATA, WINDOWS, Treatment
+from privacy.sanitize.kinds import TOKEN
 from privacy.sanitize.records import MAX_DEPTH, sanitize_record
 from privacy.sanitize.report import MAX_NAMES, OTHER, Report
 from tests.privacy.sanitize.keys import OURS, SANITIZER
@@ -78,6 +79,13 @@ def test_a_text_in_the_place_of_a_number_is_searched(value: str) -> None:
     cleaned, _ = sanitize_record({"orig_bytes": value, "proto": "tcp", "ts": 1}, OURS)
     assert "alice" not in cleaned["orig_bytes"]
     assert "10.0.0.1" not in cleaned["orig_bytes"]
+
+
+@pytest.mark.parametrize("value", ["10.0.0.1%eth0", "010.0.0.1", "10.0.0.1:80", "fe80::1%eth0", "%", "::%%"])
+def test_what_hardly_is_an_address_is_replaced_as_a_whole(value: str) -> None:
+    cleaned, kinds = SANITIZER.clean(value, Treatment.HOST)
+    assert TOKEN.fullmatch(cleaned)
+    assert len(kinds) == 1
 
 
 def test_what_is_nested_beyond_the_bound_is_dropped() -> None:
