@@ -12,6 +12,8 @@ its squared norm is (|a|^2 + 1) |d|^2, the bias included (Goodfellow, "Efficient
 Noise is added to integers. A sum is scaled to units of C / 2^20 and rounded, which moves each coordinate by half a unit
 at most; so one record more or less moves the rounded sum by at most `sensitivity(D)` in L2 norm, for which the noise is
 scaled. Sums are float64 over blocks: up to 2^20 records of norm C their rounding errors stay below half a unit as well.
+So do those of the gradients, which depend a little (2^-52) on the place of a record in its block; only a hidden unit
+that is zero up to such an error could fall on either side of its kink.
 """
 
 from __future__ import annotations

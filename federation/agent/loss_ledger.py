@@ -2,7 +2,7 @@
 
 A row of `privacy_loss` is committed before any noise of a round is drawn, and never changed or deleted. What happens
 afterwards gives nothing back: an agent that dies after the row and trains again draws fresh noise, which is another
-release, and another row.
+release, and another row. A round that fails so again and again is given up before it has spent everything.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from federation.agent.config import PrivacySection
 from federation.agent.errors import PrivacyLimitReached
 from privacy.dp.accountant import Release, epsilon_ppm
 from privacy.dp.composition import PPM
+
+MOST_CHARGES = 3
+"""Of one round: the first, and one again after each of two crashes."""
 
 SCHEMA = (
     """
@@ -60,22 +63,38 @@ class LossLedger:
         """Charge a release before its noise is drawn.
 
         Raises:
-            PrivacyLimitReached: all releases so far and this one cost more than the organisation allows.
+            PrivacyLimitReached: as `require_room`.
         """
         with self._transaction():
-            releases = [loss.release for loss in self.losses()]
-            spent = epsilon_ppm(releases, limit.delta)
-            after = epsilon_ppm([*releases, release], limit.delta)
-            if after > limit.epsilon * PPM:
-                raise PrivacyLimitReached(
-                    f"round {round_id} would bring this organisation's epsilon from {spent / PPM:g} to {after / PPM:g}",
-                    expected=f"at most {limit.epsilon:g} at delta {limit.delta:g} ([privacy] in agent.toml)",
-                    action="Stop training on these records, or raise epsilon knowing that it weakens their protection.",
-                )
+            self.require_room(round_id, release, limit=limit)
             self._db.execute(
                 "INSERT INTO privacy_loss (round_id, sensitivity_ppm, sigma_ppm, sampling_ppm, steps, reserved_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (round_id, *astuple(release), at),
+            )
+
+    def require_room(self, round_id: str, release: Release, *, limit: PrivacySection) -> None:
+        """Refuse a release that could not be charged.
+
+        Raises:
+            PrivacyLimitReached: all releases so far and this one cost more than the organisation allows, or the round
+                was charged `MOST_CHARGES` times already.
+        """
+        losses = self.losses()
+        if sum(loss.round_id == round_id for loss in losses) >= MOST_CHARGES:
+            raise PrivacyLimitReached(
+                f"round {round_id} was charged {MOST_CHARGES} times and has no update",
+                expected="an update after its noise was charged",
+                action="See why training failed before; the round goes on without this organisation.",
+            )
+        releases = [loss.release for loss in losses]
+        spent = epsilon_ppm(releases, limit.delta)
+        after = epsilon_ppm([*releases, release], limit.delta)
+        if after > limit.epsilon * PPM:
+            raise PrivacyLimitReached(
+                f"round {round_id} would bring this organisation's epsilon from {spent / PPM:g} to {after / PPM:g}",
+                expected=f"at most {limit.epsilon:g} at delta {limit.delta:g} ([privacy] in agent.toml)",
+                action="Stop training on these records, or raise epsilon knowing that it weakens their protection.",
             )
 
     def losses(self) -> list[Loss]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
 
 from federation.agent.records import Records
 from federation.agent.session import Agent
@@ -43,14 +47,14 @@ def trained_update(
     """
     mechanism = parse(config.privacy)
     if mechanism is not None:
-        charge(agent, config.round_id, mechanism)
+        agent.state.losses.require_room(config.round_id, mechanism.release, limit=agent.config.privacy)
     if isinstance(mechanism, SampledGaussian):
         return task.train_privately(
             parent,
             records.training,
             local,
             noise=record_noise(mechanism),
-            coins=SecretCoins(),
+            coins=PaidCoins(partial(charge, agent, config.round_id, mechanism)),
             normaliser=normaliser,
             progress=progress,
         )
@@ -58,9 +62,34 @@ def trained_update(
     bounded = clip_to_norm(update.delta, config.clip_norm_ppm)
     if mechanism is None:
         return replace(update, delta=bounded)
+    charge(agent, config.round_id, mechanism)
     if config.step_seconds:  # noise is added to the integers that are masked
         return LocalUpdate(delta=bounded, samples=update.samples, metrics={})
     return LocalUpdate(delta=with_noise(bounded, mechanism), samples=update.samples, metrics={})
+
+
+class PaidCoins:
+    """Secret randomness that is paid for before any of it is drawn, so that training which never gets so far is free.
+
+    Args:
+        pay: called once; where it raises, nothing is drawn.
+    """
+
+    def __init__(self, pay: Callable[[], None]) -> None:
+        self._pay = pay
+        self._coins: SecretCoins | None = None
+
+    def drawn(self, rate_ppm: int, count: int) -> npt.NDArray[np.intp]:
+        return self._paid().drawn(rate_ppm, count)
+
+    def noise(self, sigma: float, count: int) -> npt.NDArray[np.int64]:
+        return self._paid().noise(sigma, count)
+
+    def _paid(self) -> SecretCoins:
+        if self._coins is None:
+            self._pay()
+            self._coins = SecretCoins()
+        return self._coins
 
 
 def charge(agent: Agent, round_id: str, mechanism: Mechanism) -> None:

@@ -15,13 +15,14 @@ from federation.agent import config as configuration
 from federation.agent import private_training
 from federation.agent.config import PrivacySection
 from federation.agent.errors import CheckFailed, HomeInvalid, PrivacyLimitReached
-from federation.agent.loss_ledger import Loss
+from federation.agent.loss_ledger import MOST_CHARGES, Loss
 from federation.agent.privacy_check import check_privacy
 from federation.agent.state import State
 from federation.agent.updates import squared_norm, with_noise
 from federation.masking.honest import counted_on
 from models_ml import codec
 from models_ml.codec import Int32
+from models_ml.errors import TooFewFlows
 from models_ml.fixed_point import MAX_UPDATE_INT, SCALE
 from models_ml.normalisation import RECORD_NORM
 from privacy.dp.accountant import Release, epsilon_ppm
@@ -118,6 +119,37 @@ def test_a_crash_after_the_charge_stays_spent_and_fresh_noise_is_charged_again(
     assert [loss.release for loss in losses] == [RECORD.release] * 2
     bench.run_once()  # the kept update is sent as it is, and costs nothing
     assert len(bench.open().state.losses.losses()) == 2
+
+
+@pytest.mark.parametrize("mechanism", [RECORD, WHOLE], ids=["record", "organization"])
+def test_training_that_never_draws_noise_costs_nothing(bench: Bench, mechanism: Mechanism) -> None:
+    flows = bench.home.folder / bench.config.data.paths[0]
+    header, *lines = flows.read_text().splitlines()
+    family = header.split(",").index("family")
+    unlabelled = [",".join("" if at == family else cell for at, cell in enumerate(line.split(","))) for line in lines]
+    flows.write_text("\n".join([header, *unlabelled]))
+    clip = WHOLE.clip_ppm if mechanism is WHOLE else 0
+    bench.coordinator.start_round("edge-classifier", privacy=mechanism.as_mapping(), clip_norm_ppm=clip)
+    with pytest.raises(TooFewFlows):
+        bench.run_once()
+    assert bench.open().state.losses.losses() == []
+
+
+def test_a_round_that_fails_again_and_again_does_not_spend_everything(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = bench.coordinator.start_round("edge-classifier", privacy=RECORD.as_mapping())
+
+    def die(*_: object, **__: object) -> None:
+        raise Crash
+
+    monkeypatch.setattr(private_training, "SecretCoins", die)
+    for _ in range(MOST_CHARGES):
+        with pytest.raises(Crash):
+            bench.run_once()
+    with pytest.raises(PrivacyLimitReached, match="charged 3 times"):
+        bench.run_once()
+    assert [loss.round_id for loss in bench.open().state.losses.losses()] == [config.round_id] * MOST_CHARGES
 
 
 def test_nothing_is_drawn_beyond_the_own_limit_whatever_the_coordinator_says(
