@@ -54,15 +54,8 @@ class UnmaskFailed(Conflict):
     title = "Masks cannot be removed"
 
 
-class RecordKindUnknown(Invalid):
-    """A record for which there is no allow-list, so that nothing of it may leave."""
-
-    code = "unknown_record_kind"
-    title = "Unknown kind of records"
-
-
 class CategoryUnknown(Invalid):
-    """A tactic, technique or family that the tables do not hold."""
+    """A tactic or technique that the table does not hold."""
 
     code = "unknown_category"
     title = "Unknown category"

@@ -1,4 +1,4 @@
-"""Checks and clipping of model updates, the same on an organisation's side and on the server's.
+"""Checks of model updates.
 
 An update is a vector: int32 in units of 2^-24 (as on the wire), or floats in model units (before quantisation).
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_ml.fixed_point import SCALE
-from privacy.errors import PrivacyParameterInvalid, UpdateInvalid
+from privacy.errors import UpdateInvalid
 
 _BLOCK = 65536
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -53,31 +53,6 @@ def check_update(vector: NDArray[Any], max_norm: float | None = None, *, size: i
             max_norm=max_norm,
         )
     return norm
-
-
-def clip_update(vector: NDArray[Any], max_norm: float) -> NDArray[Any]:
-    """The update scaled down to an L2 norm of at most `max_norm`, same dtype; unchanged (a copy) where it is shorter.
-
-    u' = u min(1, C/|u|) (Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, algorithm 1). Never alters
-    what was already signed: it is for the organisation's own floats, before they are quantised.
-
-    Raises:
-        UpdateInvalid: as `check_update`. A norm that is NaN or infinite is refused, never clipped through.
-        PrivacyParameterInvalid: a bound that is not positive and finite.
-    """
-    if not 0 < max_norm < math.inf:
-        raise PrivacyParameterInvalid(f"clipping norm {max_norm:g}", expected="a positive finite number")
-    if vector.dtype not in _FLOATS:
-        raise UpdateInvalid(f"the update is {vector.dtype}", expected="float32 or float64: clip before quantising")
-    norm = check_update(vector)
-    clipped = vector.copy()
-    factor = max_norm / norm if norm > max_norm else 1.0
-    shrink = float(np.finfo(vector.dtype).eps)
-    while _norm(clipped) > max_norm:
-        clipped = (vector * factor).astype(vector.dtype)
-        factor *= 1 - shrink  # rounding may leave the norm an ulp above the bound
-        shrink *= 2
-    return clipped
 
 
 def _norm(vector: NDArray[Any]) -> float:

@@ -1,4 +1,4 @@
-"""Categories: ATT&CK tactics and techniques by id or name, and the families that the models tell apart.
+"""Categories: ATT&CK tactics and techniques by id or name.
 
 The table is made by `attack_table` and carries MITRE's notice, its source's hash and the date of its newest change.
 """
@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import orjson
 
-from models_ml.families import FAMILIES, UNLABELLED, from_labels
 from privacy.errors import CategoryUnknown
 from privacy.sanitize.attack_table import TABLE
 
@@ -81,19 +80,6 @@ class Catalogue:
                 return Category(key, entry["name"], tuple(entry["tactics"]), bool(entry.get("deprecated")))
             key = entry["revoked_by"]
         raise _unknown(text)
-
-
-def family(text: str) -> str:
-    """The family of `models_ml.families` that free text names, e.g. `Brute Force` or `PartOfAHorizontalPortScan`.
-
-    Raises:
-        CategoryUnknown: none.
-    """
-    squeezed = _SEPARATORS.sub("", text)
-    index = from_labels(None, squeezed, squeezed)
-    if index == UNLABELLED:
-        raise CategoryUnknown(f"{text[:40]!r} names no family", expected=f"one of {', '.join(FAMILIES)}")
-    return FAMILIES[index]
 
 
 def _unknown(text: str) -> CategoryUnknown:

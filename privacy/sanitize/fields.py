@@ -102,8 +102,6 @@ WINDOWS = _kind(
     """,
 )
 
-KINDS: Mapping[str, RecordKind] = {kind.name: kind for kind in (FLOW, SURICATA, WINDOWS)}
-
 
 def kind_of(record: Mapping[str, Any]) -> RecordKind | None:
     """The kind of a record by the fields that mark it; None for a stranger."""

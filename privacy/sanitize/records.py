@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from types import NoneType
 from typing import Any
 
-from privacy.errors import CategoryUnknown, RecordKindUnknown
+from privacy.errors import CategoryUnknown
 from privacy.sanitize.attack import Catalogue
-from privacy.sanitize.fields import KINDS, RecordKind, Treatment, kind_of
+from privacy.sanitize.fields import RecordKind, Treatment
 from privacy.sanitize.kinds import TOKEN, Kind
 from privacy.sanitize.metadata import identifiers
 from privacy.sanitize.patterns import find
@@ -142,28 +142,6 @@ class _Cleaning:
         except CategoryUnknown:
             self._report.count_dropped(name)
             return None
-
-
-def sanitize_record(
-    record: Mapping[str, Any], pseudonyms: Pseudonyms, *, kind: str | None = None
-) -> tuple[dict[str, Any], Report]:
-    """Sanitise one record.
-
-    Args:
-        kind: one of `KINDS`; recognised by its fields where it is not given.
-
-    Raises:
-        RecordKindUnknown: no such kind, or a record that is recognised as none.
-    """
-    found = kind_of(record) if kind is None else KINDS.get(kind)
-    if found is None:
-        raise RecordKindUnknown(
-            "the record is of no known kind" if kind is None else f"there is no kind of records {kind!r}",
-            expected=f"one of {', '.join(KINDS)}",
-            action="Name the kind.",
-        )
-    report = Report()
-    return Sanitizer(pseudonyms).record(record, found, report), report
 
 
 def _kind_of_host(text: str) -> Kind:

@@ -10,10 +10,9 @@ import orjson
 import pytest
 
 from privacy.errors import CategoryUnknown
-from privacy.sanitize.attack import Catalogue, family
+from privacy.sanitize.attack import Catalogue
 from privacy.sanitize.attack_table import TABLE, build
-from privacy.sanitize.records import sanitize_record
-from tests.privacy.sanitize.keys import OURS
+from tests.privacy.sanitize.keys import sanitized
 
 SHA256 = "3fc11fb73a0494422077ab50e5ee9720ebf879817a3e90ceef186b96afc3e131"
 CATALOGUE = Catalogue.vendored()
@@ -92,28 +91,9 @@ def test_a_revoked_technique_is_its_successor() -> None:
             catalogue.find(without)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("c2", "C2"),
-        ("Brute Force", "BruteForce"),
-        ("PartOfAHorizontalPortScan", "Scan"),
-        ("lateral_movement", "LateralMovement"),
-        ("benign", "Benign"),
-    ],
-)
-def test_names_of_families_are_those_of_the_models(text: str, expected: str) -> None:
-    assert family(text) == expected
-
-
-def test_another_name_is_no_family() -> None:
-    with pytest.raises(CategoryUnknown):
-        family("alice")
-
-
 def test_categories_of_alerts_leave_as_ids_or_not_at_all() -> None:
     metadata = {"mitre_tactic_id": ["ta0011"], "mitre_technique_id": ["T1071/001", "alice"]}
     record = {"timestamp": 1, "event_type": "alert", "alert": {"metadata": metadata}}
-    cleaned, report = sanitize_record(record, OURS)
+    cleaned, report = sanitized(record)
     assert cleaned["alert"]["metadata"] == {"mitre_tactic_id": ["TA0011"], "mitre_technique_id": ["T1071.001"]}
     assert report.dropped == {"alert.metadata.mitre_technique_id": 1}
