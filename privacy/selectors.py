@@ -210,7 +210,7 @@ def configuration() -> dict[str, Any]:
             "largest_value": MAX_UPDATE,
             "norm_bound": env.privacy_clipping_norm if whole else None,
             "norm_clipping": "enabled" if whole else "disabled",
-            "pii_removal": "disabled",
+            "metadata_checks": ["names of metrics", "registrations"],
             "note": "Updates out of range are refused, never altered. Only mode `organization` sets a bound on an "
             "update's norm: organisations clip to it. Records are turned into features on the organisation's machine.",
         },

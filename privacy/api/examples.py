@@ -25,7 +25,7 @@ CONFIGURATION: dict[str, Any] = {
         "largest_value": 8,
         "norm_bound": None,
         "norm_clipping": "disabled",
-        "pii_removal": "disabled",
+        "metadata_checks": ["names of metrics", "registrations"],
         "note": "Updates out of range are refused, never altered. Only mode `organization` sets a bound on an "
         "update's norm: organisations clip to it. Records are turned into features on the organisation's machine.",
     },

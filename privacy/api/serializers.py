@@ -28,7 +28,9 @@ class SanitizationSerializer(serializers.Serializer[dict[str, Any]]):
     largest_value = serializers.FloatField(help_text="bound of every value of an update, in model units")
     norm_bound = serializers.FloatField(allow_null=True, help_text="L2 bound of an update; null: none")
     norm_clipping = serializers.ChoiceField(STATE)
-    pii_removal = serializers.ChoiceField(STATE)
+    metadata_checks = serializers.ListField(
+        child=serializers.CharField(), help_text="what beside an update is refused if it holds an identifier"
+    )
     note = serializers.CharField()
 
 

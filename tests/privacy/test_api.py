@@ -70,7 +70,8 @@ def test_configuration_says_what_is_in_force(api: APIClient, env: Callable[..., 
     assert figures["status"] == "disabled"
     assert (answer["homomorphic_encryption"], answer["secure_aggregation"]) == ("disabled", "disabled")
     assert answer["gradient_sanitization"] == "enabled"
-    assert answer["gradient_sanitization_details"]["norm_clipping"] == "disabled"
+    details = answer["gradient_sanitization_details"]
+    assert (details["norm_clipping"], details["metadata_checks"]) == ("disabled", ["names of metrics", "registrations"])
 
 
 @pytest.mark.parametrize(
