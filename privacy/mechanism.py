@@ -106,7 +106,7 @@ def parse(mechanism: Mapping[str, Any]) -> Mechanism | None:
             + " | ".join(f"{name} for unit {unit}" for name, unit in _KINDS),
         )
     calibration = parameters.pop("calibration", None)
-    if kind is Gaussian and calibration not in CALIBRATIONS:
+    if kind is Gaussian and calibration not in tuple(CALIBRATIONS):
         raise PrivacyParameterInvalid(f"calibration {calibration!r}", expected=" | ".join(CALIBRATIONS))
     for name, value in parameters.items():
         limit = PPM if name == "sampling_ppm" else 2**53 - 1

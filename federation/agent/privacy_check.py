@@ -22,6 +22,7 @@ def check_privacy(round_config: RoundConfig, config: AgentConfig) -> Mechanism |
         CheckFailed: it cannot be read, protects a unit that agent.toml does not list, claims less sensitivity than the
             clipping gives, counts on others where updates travel in the clear, or trains for longer than the limits.
     """
+    _require_readable(round_config)
     try:
         mechanism = parse(round_config.privacy)
     except PrivacyParameterInvalid as error:
@@ -36,6 +37,16 @@ def check_privacy(round_config: RoundConfig, config: AgentConfig) -> Mechanism |
     elif mechanism is not None:
         _check_sampled(mechanism, round_config, config)
     return mechanism
+
+
+def _require_readable(round_config: RoundConfig) -> None:
+    """Refuse what is of another type than it is declared, as it came from outside."""
+    numbers = (round_config.clip_norm_ppm, round_config.min_orgs, round_config.n_max, round_config.masking_buckets)
+    if type(round_config.privacy) is not dict or any(type(number) is not int for number in numbers):
+        raise CheckFailed(
+            f"the round's privacy is {round_config.privacy!r}, and its sizes are {numbers}",
+            expected="a mechanism by its parameters, and integers",
+        )
 
 
 def _check_whole(mechanism: Gaussian, round_config: RoundConfig) -> None:

@@ -92,6 +92,14 @@ def test_noise_is_shared_among_those_who_survive_and_do_not_collude(
     assert counted_on(least=least, most=most, buckets=buckets) == expected
 
 
+@pytest.mark.parametrize("least", range(3, 12))
+@pytest.mark.parametrize("more", range(8))
+def test_the_fewest_honest_ones_are_those_of_the_worst_size(least: int, more: int) -> None:
+    every_size = min(2 * size // 3 + 1 - (size - 1) // 3 for size in range(least, least + more + 1))
+    assert counted_on(least=least, most=least + more, buckets=0) == every_size
+    assert counted_on(least=least, most=10**15, buckets=0) <= every_size  # and does not take for ever
+
+
 def test_noise_never_leaves_the_range_of_an_update() -> None:
     loud = replace(WHOLE, sigma_ppm=100 * PPM)
     noisy = with_noise({"a": np.zeros(1000, np.int32)}, loud)["a"]
@@ -241,6 +249,28 @@ def test_noise_that_is_not_what_it_claims_is_refused(
     with pytest.raises(CheckFailed):
         bench.run_once()
     assert bench.open().state.losses.losses() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"privacy": []},
+        {"privacy": [["mechanism", "none"]]},
+        {"privacy": None},
+        {"privacy": {"mechanism": ["none"]}},
+        {"privacy": WHOLE.as_mapping() | {"calibration": []}},
+        {"clip_norm_ppm": "1"},
+        {"clip_norm_ppm": True},
+        {"min_orgs": None},
+        {"n_max": "3"},
+        {"masking_buckets": 1.0},
+    ],
+    ids=str,
+)
+def test_a_configuration_of_other_types_is_refused_by_a_message(bench: Bench, changes: dict[str, Any]) -> None:
+    config = bench.coordinator.start_round("edge-classifier", privacy=WHOLE.as_mapping(), clip_norm_ppm=WHOLE.clip_ppm)
+    with pytest.raises(CheckFailed):
+        check_privacy(replace(config, **changes), bench.config)
 
 
 @pytest.mark.parametrize(
