@@ -23,7 +23,7 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def numbered_lines(file: BinaryIO, report: ReadReport) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text without its end); lines that are no text go to `report`.
+    """Yield (line number from 1, text without its end and byte-order mark); lines that are no text go to `report`.
 
     A line beyond `MAX_LINE_BYTES` is skipped without being held in memory. A compressed stream that breaks off ends
     the iteration with one entry in the report.
@@ -43,7 +43,7 @@ def numbered_lines(file: BinaryIO, report: ReadReport) -> Iterator[tuple[int, st
             report.add_malformed(number, f"the file cannot be read further: {error}")
             return
         try:
-            yield number, raw.decode("utf-8").rstrip("\r\n")
+            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             report.add_malformed(number, "not UTF-8")
 

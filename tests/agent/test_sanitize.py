@@ -89,6 +89,12 @@ def test_compressed_files_and_archives_read_the_same(events: Path, tmp_path: Pat
         assert document | {"source": ""} == plain | {"source": ""}
 
 
+def test_a_byte_order_mark_is_no_part_of_a_log(events: Path, tmp_path: Path) -> None:
+    plain = answer(tmp_path, events)
+    events.write_bytes(b"\xef\xbb\xbf" + events.read_bytes())
+    assert answer(tmp_path, events) == plain
+
+
 def test_an_encrypted_archive_is_refused(events: Path, tmp_path: Path) -> None:
     path = tmp_path / "eve.zip"
     with zipfile.ZipFile(path, "w") as archive:
