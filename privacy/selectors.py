@@ -29,6 +29,16 @@ NOTES = {
     RECORD: "Every organisation trains with noise that protects its single records (DP-SGD). The number of records, "
     "and scores on records held out from training that organisations choose to attest, are not protected.",
 }
+SANITIZATION_NOTE = (
+    "Updates that fail a check are refused, never altered. Of a masked one only its length can be checked, and whether "
+    "the sum is in range. Only mode `organization` sets a bound on an update's norm: organisations clip to it. "
+    "Identifiers are kept out on the organisation's machine, before features exist; names of metrics and registrations "
+    "that hold one are refused."
+)
+IN_THE_CLEAR = "plain"
+"""The protection under which the coordinator sees, and can check, single updates."""
+CHECKS_IN_THE_CLEAR = ("tensor names", "shape", "dtype", "finite", "range")
+CHECKS_OF_MASKED = ("length", "range of the sum")
 
 
 @dataclass(frozen=True)
@@ -186,9 +196,13 @@ def budget(org_id: str | None = None) -> dict[str, Any]:
 
 
 def configuration() -> dict[str, Any]:
-    """The guide's privacy configuration, told as it is: `enabled` means built, configured and in force."""
+    """The guide's privacy configuration, told as it is: `enabled` means built, configured and in force.
+
+    What is said of protections holds for rounds that name none of their own.
+    """
     env = settings.FLXDR
     whole = env.privacy_mode == ORGANIZATION
+    masked = env.protection != IN_THE_CLEAR
     return {
         "differential_privacy": {
             "epsilon": env.privacy_epsilon,
@@ -202,17 +216,17 @@ def configuration() -> dict[str, Any]:
             "note": NOTES[env.privacy_mode],
         },
         "homomorphic_encryption": "enabled" if env.protection == "paillier" else "disabled",
-        "secure_aggregation": "enabled" if env.protection == "secagg" else "disabled",
+        "secure_aggregation": "enabled" if masked else "disabled",
         "gradient_sanitization": "enabled",
         "protection": env.protection,
         "gradient_sanitization_details": {
-            "update_checks": ["tensor names", "shape", "dtype", "finite", "range"],
+            "update_checks": CHECKS_OF_MASKED if masked else CHECKS_IN_THE_CLEAR,
             "largest_value": MAX_UPDATE,
             "norm_bound": env.privacy_clipping_norm if whole else None,
             "norm_clipping": "enabled" if whole else "disabled",
             "metadata_checks": ["names of metrics", "registrations"],
-            "note": "Updates out of range are refused, never altered. Only mode `organization` sets a bound on an "
-            "update's norm: organisations clip to it. Records are turned into features on the organisation's machine.",
+            "pii_removal": "enabled",
+            "note": SANITIZATION_NOTE,
         },
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from privacy.selectors import SANITIZATION_NOTE
+
 CONFIGURATION: dict[str, Any] = {
     "differential_privacy": {
         "epsilon": 1.0,
@@ -26,8 +28,8 @@ CONFIGURATION: dict[str, Any] = {
         "norm_bound": None,
         "norm_clipping": "disabled",
         "metadata_checks": ["names of metrics", "registrations"],
-        "note": "Updates out of range are refused, never altered. Only mode `organization` sets a bound on an "
-        "update's norm: organisations clip to it. Records are turned into features on the organisation's machine.",
+        "pii_removal": "enabled",
+        "note": SANITIZATION_NOTE,
     },
 }
 BUDGET: dict[str, Any] = {

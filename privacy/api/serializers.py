@@ -39,7 +39,7 @@ class PrivacyConfigurationSerializer(serializers.Serializer[dict[str, Any]]):
     homomorphic_encryption = serializers.ChoiceField(STATE)
     secure_aggregation = serializers.ChoiceField(STATE)
     gradient_sanitization = serializers.ChoiceField(STATE)
-    protection = serializers.CharField(help_text="how updates are protected on their way")
+    protection = serializers.CharField(help_text="of rounds that name none: plain, secagg or paillier")
     gradient_sanitization_details = SanitizationSerializer()
 
 

@@ -75,6 +75,25 @@ def test_configuration_says_what_is_in_force(api: APIClient, env: Callable[..., 
 
 
 @pytest.mark.parametrize(
+    ("protection", "states", "checks"),
+    [
+        ("plain", ("disabled", "disabled"), ["tensor names", "shape", "dtype", "finite", "range"]),
+        ("secagg", ("disabled", "enabled"), ["length", "range of the sum"]),
+        ("paillier", ("enabled", "enabled"), ["length", "range of the sum"]),
+    ],
+)
+def test_configuration_says_what_the_coordinator_cannot_see_and_what_it_can_check(
+    api: APIClient, env: Callable[..., Any], protection: str, states: tuple[str, str], checks: list[str]
+) -> None:
+    env(protection=protection)
+    answer = api.get(f"{PREFIX}/config").json()
+    assert answer["protection"] == protection
+    assert (answer["homomorphic_encryption"], answer["secure_aggregation"]) == states
+    assert answer["gradient_sanitization_details"]["update_checks"] == checks
+    assert answer["gradient_sanitization_details"]["pii_removal"] == "enabled"
+
+
+@pytest.mark.parametrize(
     ("mode", "norm_clipping", "rate"), [("organization", "enabled", None), ("record", "disabled", 0.1)]
 )
 def test_noise_in_force_is_called_enabled_with_what_it_protects(
