@@ -25,6 +25,7 @@ GROUPS = {
     "dp": "benchmarks.dp",
     "faults": "benchmarks.faults",
     "ledger": "benchmarks.ledger",
+    "masked": "benchmarks.masked_round",
     "noise": "benchmarks.noise",
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",

@@ -91,5 +91,6 @@ def test_a_group_replaces_its_own_rows_only(tmp_path: Path) -> None:
 def test_groups_are_named_as_their_rows() -> None:
     assert group_of("aggregate.memory.fedavg.50x1e6") in GROUPS
     assert group_of("faults.nan_krum") in GROUPS
+    assert group_of("masked.round.80k.secagg_adds") in GROUPS
     assert group_of("payload.json_list.1e6") in GROUPS
     assert group_of("round.latency.5x80k") in GROUPS
