@@ -28,6 +28,8 @@ PARAMETERS = 80_000
 ROUNDS = 5
 LIMITS = {"secagg": 1.0, "paillier": 60.0}
 ROUND_SECONDS = 300
+SETTLE_SECONDS = 3
+"""After a release agents verify, cosign and attest it; a round that is timed starts when they wait for one again."""
 PLAIN = "plain"
 SEED = "seed"
 PROPOSED = ("verifying", "completed")
@@ -129,6 +131,7 @@ def _measure(operator: httpx.Client, rounds: int) -> dict[str, list[float]]:
 def _round(operator: httpx.Client, protection: str) -> float:
     """Seconds from a round's start to its proposal; returns when its model is released."""
     parameters = {"aggregation_method": "FedAvg", "min_orgs_required": ORGANIZATIONS, "protection": protection}
+    time.sleep(SETTLE_SECONDS)
     begun = time.perf_counter()
     started = operator.post("federation/round/start", json=parameters).raise_for_status().json()
     _await_status(operator, started["round_id"], PROPOSED)
