@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
+from federation.masking import ciphertexts
 from federation.masking.steps import Step, following
 from federation.models import TrainingRound
 from federation.selectors.masking import Collection
@@ -53,6 +54,8 @@ def _shortfall(collection: Collection) -> tuple[str, str] | None:
     gathering = collection.step in (Step.ADVERTISE, Step.REVEAL)
     if not gathering and (lost := _lost_groups(collection, needed)) is not None:
         return lost
+    if (keyless := _keyless(collection)) is not None:
+        return keyless
     participants = frozenset(collection.config.participants)
     dropped = sorted(participants - collection.remaining(collection.step))
     failure = Attendance(len(participants), dropped).shortfall(minimum=collection.config.min_orgs)
@@ -72,6 +75,16 @@ def _lost_groups(collection: Collection, needed: int) -> tuple[str, str] | None:
         f"after the step {collection.step}: {groups} of {needed} groups are left with enough members to unmask "
         f"their sum; missing: {', '.join(sorted(silent))}"
     )
+
+
+def _keyless(collection: Collection) -> tuple[str, str] | None:
+    """Whether the key of a Paillier round is missing after the step in which it is handed out."""
+    if collection.step != Step.SHARES or not collection.config.modulus_bits:
+        return None
+    makers = ciphertexts.makers(collection.roster)
+    if not collection.remaining(Step.SHARES).isdisjoint(makers):
+        return None
+    return "no_round_key", f"none of the organizations that make the round's key shared it: {', '.join(makers)}"
 
 
 def _unmaskable(collection: Collection, needed: int) -> tuple[str, str] | None:
