@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 RUN = 16
 _DISTINCT = 6
 """Runs of fewer different bytes are found anywhere; long zeros, mostly."""
+_NESTED = 2
+"""A key lies in base64 in a signed statement, which lies in base64 in a message."""
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{22,}")
 
@@ -49,7 +51,7 @@ def runs(vectors: Iterable[bytes]) -> set[bytes]:
 
 
 def found(sought: set[bytes], places: Iterable[bytes]) -> set[bytes]:
-    """Which of the runs of 16 bytes are somewhere: as they are, in hexadecimal, or in base64."""
+    """Which of the runs of 16 bytes are somewhere: as they are, in hexadecimal or base64, also twice."""
     return {
         run
         for place in places
@@ -59,7 +61,14 @@ def found(sought: set[bytes], places: Iterable[bytes]) -> set[bytes]:
     }
 
 
-def _decoded(data: bytes) -> Iterator[bytes]:
+def _decoded(data: bytes, depth: int = _NESTED) -> Iterator[bytes]:
+    for text in _texts(data):
+        yield text
+        if depth > 1:
+            yield from _decoded(text, depth - 1)
+
+
+def _texts(data: bytes) -> Iterator[bytes]:
     for match in _HEX.finditer(data):
         for start in (0, 1):
             digits = match[0][start:]
