@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from typing import Any
@@ -37,7 +38,7 @@ class PaillierCoordinator(MaskingCoordinator):
         files: what is served as `sums` and `openings`.
     """
 
-    files: dict[str, bytes] | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def place(cls, bench: Bench, position: int, **changes: Any) -> PaillierCoordinator:
@@ -45,13 +46,11 @@ class PaillierCoordinator(MaskingCoordinator):
         fields: dict[str, Any] = {"protection": "paillier", "frac_bits": 16, "modulus_bits": MODULUS_BITS}
         placed = cls.start(bench, **(fields | changes))
         assert isinstance(placed, cls)
-        placed.files = {}
         placed.run(Step.ADVERTISE)
-        for attempt in count():
-            if placed.roster.drawn[position] == ORG:
-                return placed
-            placed.peers["org-b"] = replace(placed.peers["org-b"], seed=hashlib.sha256(b"%d" % attempt).digest())
-        raise AssertionError("unreachable")
+        seeds = (hashlib.sha256(b"%d" % attempt).digest() for attempt in count())
+        while placed.roster.drawn[position] != ORG:
+            placed.peers["org-b"] = replace(placed.peers["org-b"], seed=next(seeds))
+        return placed
 
     @property
     def makers(self) -> list[str]:
@@ -84,7 +83,6 @@ class PaillierCoordinator(MaskingCoordinator):
         name = request.url.path.rsplit("/", 1)[1]
         if request.method == "POST":
             return self._take(name, request.content, {"status": "accepted", "step": self.step})
-        assert self.files is not None
         return httpx.Response(200, content=self.files[name])
 
     def _shares(self) -> Answer:
@@ -93,10 +91,10 @@ class PaillierCoordinator(MaskingCoordinator):
 
     def own_entry(self) -> Answer:
         """The round key that the agent posted."""
-        return {"org_id": ORG} | self.posted_shares()[-1]["round_key"]
+        return {"org_id": ORG, **self.posted_shares()[-1]["round_key"]}
 
     def posted_shares(self) -> list[Answer]:
-        return [httpx.Response(200, content=body).json() for body in self.posted["shares"]]
+        return [json.loads(body) for body in self.posted["shares"]]
 
     def _shared(self, maker: str, holder: str) -> bytes:
         return agree(self.peers[maker].secrets.share_private, self.roster.advertisements[holder].party().share_key)
