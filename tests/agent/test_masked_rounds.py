@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
+from federation.selectors import masking
 from tests.agent.real_federation import ORGS, Federation
 
 
@@ -40,3 +42,22 @@ def test_a_paillier_round(federation: Federation, env: Any) -> None:
     assert all(
         "7. The openings of the encrypted sums are right, and give this model." in vote["steps"] for vote in votes
     )
+
+
+def test_a_coordinator_that_serves_other_openings_gets_no_approval(
+    federation: Federation, env: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env(paillier_modulus_bits="2048")
+    for org_id in ORGS:
+        federation.enrol(org_id, "--algorithm", "Ed25519")
+        federation.turn(*ORGS[: ORGS.index(org_id)])
+    truly = masking.opened_file
+    monkeypatch.setattr(masking, "opened_file", lambda *asked, openings: truly(*asked, openings=False))
+    federation.start_round("edge-normaliser", protection="paillier")
+    votes: list[Any] = []
+    for _ in range(8):
+        votes += [event for event in federation.turn(*ORGS) if event["event"] == "vote"]
+        if votes:
+            break
+    assert {vote["decision"] for vote in votes} == {"reject"}, votes
+    assert all("serves other openings than the release names" in str(vote) for vote in votes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import count
 from typing import Any
 
@@ -20,14 +19,7 @@ from privacy.paillier.keys import PrivateKey
 from privacy.secagg.derivation import agree
 from tests.agent.conftest import ORG, Bench
 from tests.agent.masking.masking_coordinator import Answer, MaskingCoordinator
-
-MODULUS_BITS = 2048
-
-
-@cache
-def own_key(org_id: str) -> PrivateKey:
-    """The key that a peer makes whenever it has to; made once a session."""
-    return PrivateKey.generate(MODULUS_BITS)
+from tests.support.paillier import MODULUS_BITS, own_key
 
 
 @dataclass

@@ -19,7 +19,8 @@ from privacy.paillier.decryption import Openings
 from privacy.paillier.keys import PrivateKey
 from tests.agent.conftest import Bench
 from tests.agent.masking.masking_coordinator import Answer
-from tests.agent.masking.paillier_coordinator import MODULUS_BITS, PaillierCoordinator, own_key
+from tests.agent.masking.paillier_coordinator import PaillierCoordinator
+from tests.support.paillier import MODULUS_BITS, own_key
 
 Lie = Callable[[PaillierCoordinator], Answer | None]
 MAKER, HOLDER, STRANGER = 0, 2, 3

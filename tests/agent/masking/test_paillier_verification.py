@@ -21,8 +21,9 @@ from models_ml.fixed_point import add_update
 from privacy.paillier import decryption, encryption
 from tests.agent.conftest import Bench
 from tests.agent.masking.masking_coordinator import MODEL
-from tests.agent.masking.paillier_coordinator import PaillierCoordinator, own_key
+from tests.agent.masking.paillier_coordinator import PaillierCoordinator
 from tests.ledger.chains import provenance
+from tests.support.paillier import own_key
 
 STRANGER = 3
 SCHEMA = registry.MODELS[MODEL].schema
