@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,22 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Captured:
     return kept
 
 
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
+    """Whatever is logged from now on by anybody, at every level and past every handler."""
+    records: list[logging.LogRecord] = []
+    make = logging.getLogRecordFactory()
+
+    def recorded(*arguments: Any, **named: Any) -> logging.LogRecord:
+        records.append(make(*arguments, **named))
+        return records[-1]
+
+    monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda *_: True)
+    logging.setLogRecordFactory(recorded)
+    yield records
+    logging.setLogRecordFactory(make)
+
+
 def masked_without_one(federation: Federation, model: str) -> tuple[TrainingRound, Roster]:
     """A masked round of four, released without the one that shared its secrets and sent no update."""
     round_id = federation.start_round(model, protection="secagg")
@@ -109,15 +125,14 @@ def masked_forms(updates: Iterable[tuple[Int32, int]], frac_bits: int) -> list[b
 
 
 def test_nothing_that_the_coordinator_keeps_reveals_an_update(
-    federation: Federation, captured: Captured, data_dir: Path, caplog: pytest.LogCaptureFixture
+    federation: Federation, captured: Captured, data_dir: Path, logged: list[logging.LogRecord]
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     for org_id in ORGS:
         federation.enrol(org_id, "--algorithm", "Ed25519")
         federation.turn(*ORGS[: ORGS.index(org_id)])
     training_round, roster = masked_without_one(federation, "edge-classifier")
     group = roster.group_of("org-a")
-    kept = everything(data_dir, caplog.text)
+    kept = everything(data_dir, logged)
 
     updates = [(captured.updates[org_id, "edge-classifier"], roster.weights[org_id]) for org_id in ORGS]
     assert not found(runs(masked_forms(updates, roster.config.frac_bits)), kept)
@@ -135,17 +150,17 @@ def test_nothing_that_the_coordinator_keeps_reveals_an_update(
 
 
 def test_what_is_sent_in_the_clear_is_found(
-    federation: Federation, captured: Captured, data_dir: Path, caplog: pytest.LogCaptureFixture
+    federation: Federation, captured: Captured, data_dir: Path, logged: list[logging.LogRecord]
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     for org_id in ORGS[:2]:
         federation.enrol(org_id, "--algorithm", "Ed25519")
         federation.turn(*ORGS[: ORGS.index(org_id)])
     federation.start_round("edge-classifier", min_orgs_required=2)
     federation.turn(*ORGS[:2])
+    assert any("submission.accepted" in str(vars(record)) for record in logged)
     sought = runs([update.tobytes() for update in captured.of("edge-classifier")])
     assert len(sought) > 1_000
-    assert found(sought, everything(data_dir, caplog.text)) == sought
+    assert found(sought, everything(data_dir, logged)) == sought
     submissions = TrainingRound.objects.get().submissions.all()
     assert chi_square(b"".join(blobs().get(row.update_digest) for row in submissions)) > 10 * UNIFORM
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,10 +22,10 @@ _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{22,}")
 
 
-def everything(folder: Path, log: str) -> list[bytes]:
+def everything(folder: Path, log: Iterable[logging.LogRecord]) -> list[bytes]:
     """Every value of every row of every table, every file of the folder, and the log."""
     files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-    return [*_values(), *files, log.encode()]
+    return [*_values(), *files, *(str(vars(record)).encode() for record in log)]
 
 
 def _values() -> Iterator[bytes]:
