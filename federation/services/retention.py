@@ -19,8 +19,8 @@ AT_ONCE = 50
 def discard_updates(*, days: int, clock: Clock) -> list[str]:
     """Remove the files of the submissions to rounds that ended more than `days` ago; 0 keeps all of them.
 
-    The means of masked updates go with them. Rows, digests and proofs stay, so an organisation can still show that it
-    took part. The release can no longer be recomputed, and says so.
+    The means of masked updates and opened sums go with them. Rows, digests and proofs stay, so an organisation can
+    still show that it took part. The release can no longer be recomputed, and says so.
 
     Returns:
         The rounds.
@@ -39,7 +39,9 @@ def _discard(training_round: TrainingRound, limit: datetime, clock: Clock) -> bo
         digest
         for digests in training_round.submissions.values_list("wire_digest", "update_digest")
         for digest in digests
-    } | set(training_round.masked_means.values_list("update_digest", flat=True))
+    }
+    digests |= set(training_round.masked_means.values_list("update_digest", flat=True))
+    digests |= {training_round.sum_digest, training_round.opening_digest} - {""}
     spare = digests - _needed(digests, training_round)
     if sum(blobs().discard(digest, older_than=limit) for digest in spare) < len(spare):
         return False

@@ -16,6 +16,7 @@ from federation.selectors import masking as selectors
 from federation.services import aggregation, reconcile
 from federation.services.aggregation import whole
 from federation.services.masking import sums
+from federation.services.retention import discard_updates
 from flxdr.core.clock import ManualClock
 from flxdr.platform.storage.blobs import blobs
 from ledger.models import Proposal
@@ -23,6 +24,7 @@ from models_ml import codec, registry
 from privacy.paillier.errors import LayoutExceeded
 from tests.federation.masking.conftest import NAMES, StartPaillier
 from tests.federation.masking.means import plain_mean, released, stated_bound
+from tests.support.federation import SimulatedFederation
 from tests.support.masking import STEPS
 from tests.support.paillier import PaillierRound
 
@@ -187,6 +189,22 @@ def test_a_worker_that_slept_past_its_lease_asks_for_no_second_opening(
     assert masked.refresh().deadline == deadline
     finished(masked)
     assert deviation(masked, *NAMES[:3]) <= TRUNCATED + 0.5
+
+
+def test_opened_sums_are_discarded_with_the_updates(
+    start_paillier: StartPaillier, federation: SimulatedFederation, clock: ManualClock
+) -> None:
+    masked = start_paillier(NAMES[:3])
+    masked.add()
+    masked.answer(Step.OPEN)
+    federation.settle()
+    ended = masked.refresh()
+    assert ended.status == "completed"
+    files = (ended.sum_digest, ended.opening_digest)
+    assert all(blobs().exists(digest) for digest in files)
+    clock.advance(timedelta(days=31))
+    assert discard_updates(days=30, clock=clock) == [ended.round_id]
+    assert not any(blobs().exists(digest) for digest in files)
 
 
 def test_robust_aggregation_over_opened_buckets(start_paillier: StartPaillier) -> None:
