@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from flxdr.core.keys import Algorithm, PrivateKey
@@ -20,3 +24,19 @@ def four(bench: Bench) -> Bench:
 @pytest.fixture
 def masking(four: Bench) -> MaskingCoordinator:
     return MaskingCoordinator.start(four)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
+    """Whatever is logged from now on by anybody, at every level and past every handler."""
+    records: list[logging.LogRecord] = []
+    make = logging.getLogRecordFactory()
+
+    def recorded(*arguments: Any, **named: Any) -> logging.LogRecord:
+        records.append(make(*arguments, **named))
+        return records[-1]
+
+    monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda *_: True)
+    logging.setLogRecordFactory(recorded)
+    yield records
+    logging.setLogRecordFactory(make)

@@ -49,6 +49,7 @@ class Peer:
             "mask_key": self.secrets.mask_key,
             "share_key": self.secrets.share_key,
             "seed_commitment": self.secrets.seed_commitment,
+            "draw_commitment": "d" * 64,
         }
         return self.signed(statements.advertisement(**(said | changes)), dsse.ADVERTISEMENT_TYPE)
 
@@ -180,7 +181,7 @@ class MaskingCoordinator:
 
     def _roster(self) -> Answer:
         own = {"org_id": ORG} | json.loads(self.posted["advertise"][0])
-        return {"advertisements": [own, *self.advertisements()]}
+        return {"nonces": {}, "advertisements": [own, *self.advertisements()]}
 
     def _shares(self) -> Answer:
         sealed = {

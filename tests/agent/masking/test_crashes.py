@@ -14,7 +14,7 @@ from federation.agent.client import Coordinator
 from federation.agent.errors import CheckFailed
 from federation.agent.masking.book import MaskingBook
 from federation.agent.state import State
-from federation.masking.steps import Step
+from federation.masking.steps import Step, following
 from tests.agent.conftest import Bench
 from tests.agent.masking.masking_coordinator import MaskingCoordinator
 from tests.support.masking import STEPS
@@ -106,7 +106,7 @@ def test_those_of_a_round_that_came_to_nothing_are_overwritten_by_the_next(maski
 
 @pytest.mark.parametrize("last", [Step.SHARES, Step.UNMASK])
 def test_a_round_is_never_joined_again(masking: MaskingCoordinator, last: Step) -> None:
-    masking.run_until(last.following)
+    masking.run_until(following(last, masking.config))
     MaskingCoordinator.start(masking.bench, round_id="another-round").run(Step.ADVERTISE)
     masking.offer_again()
     with pytest.raises(CheckFailed, match="this home has left"):

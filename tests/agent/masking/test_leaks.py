@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,22 +69,6 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Captured:
     monkeypatch.setattr(MaskingBook, "join", joining)
     monkeypatch.setattr(training, "train", trained)
     return kept
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
-    """Whatever is logged from now on by anybody, at every level and past every handler."""
-    records: list[logging.LogRecord] = []
-    make = logging.getLogRecordFactory()
-
-    def recorded(*arguments: Any, **named: Any) -> logging.LogRecord:
-        records.append(make(*arguments, **named))
-        return records[-1]
-
-    monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda *_: True)
-    logging.setLogRecordFactory(recorded)
-    yield records
-    logging.setLogRecordFactory(make)
 
 
 def masked_without_one(federation: Federation, model: str) -> tuple[TrainingRound, Roster]:

@@ -78,9 +78,8 @@ def secrets_of(key: PrivateKey) -> list[int]:
 
 
 def test_nothing_that_the_coordinator_keeps_holds_a_key_or_an_update(
-    federation: Federation, captured: Captured, env: Any, data_dir: Path, caplog: pytest.LogCaptureFixture
+    federation: Federation, captured: Captured, env: Any, data_dir: Path, logged: list[logging.LogRecord]
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     env(paillier_modulus_bits=str(MODULUS_BITS))
     for org_id in ORGS:
         federation.enrol(org_id, "--algorithm", "Ed25519")
@@ -88,7 +87,7 @@ def test_nothing_that_the_coordinator_keeps_holds_a_key_or_an_update(
     round_id, _ = masked_round(federation, "edge-normaliser", protection="paillier")
     training_round = TrainingRound.objects.get(round_id=round_id)
     roster = Collection.of(training_round).roster
-    kept = everything(data_dir, caplog.text)
+    kept = everything(data_dir, logged)
 
     made = {key.public.n: key for key in captured.keys}
     assert len(made) == len(makers(roster))

@@ -119,7 +119,7 @@ def show(masking: MaskingCoordinator, lie: Lie) -> None:
     def shown(honest: Answer) -> Answer:
         entries = {entry["org_id"]: entry for entry in honest["advertisements"]}
         lie(masking, entries)
-        return {"advertisements": list(entries.values())}
+        return {"nonces": {}, "advertisements": list(entries.values())}
 
     masking.lies["roster"] = shown
 
@@ -208,6 +208,6 @@ def test_the_same_round_in_another_configuration_gets_nothing_more(masking: Mask
 
 
 def test_a_round_that_another_home_joined_is_not_shared_in(masking: MaskingCoordinator) -> None:
-    masking.lies["roster"] = lambda _: {"advertisements": masking.advertisements()}
+    masking.lies["roster"] = lambda _: {"nonces": {}, "advertisements": masking.advertisements()}
     masking.posted["advertise"].append(b"{}")
     refuses_to_share(masking, "has not joined")

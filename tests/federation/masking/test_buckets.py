@@ -160,4 +160,4 @@ def test_without_one_of_nine_there_are_no_three_buckets(federation: SimulatedFed
     masked = start(federation, clock, NINE, absent={"org-e": Step.ADVERTISE})
     masked.answer(Step.ADVERTISE)
     assert masked.training_round.failure_code == "too_few_submissions"
-    assert masked.training_round.failure_reason == "8 organizations advertised, 9 are needed to mask"
+    assert masked.training_round.failure_reason == "8 organizations joined, 9 are needed to mask"
