@@ -191,6 +191,8 @@ def is_awaited(training_round: TrainingRound, org_id: str, *, now: datetime) -> 
 
     Those who can open a Paillier round's sums are asked one after the other, each for its part of the step's time.
     """
+    if _has_answered(training_round, org_id):  # asked again and again by those who wait for the others
+        return False
     collection = Collection.of(training_round)
     awaited = collection.awaited()
     if training_round.step != Step.OPEN or org_id not in awaited:
@@ -199,6 +201,12 @@ def is_awaited(training_round: TrainingRound, org_id: str, *, now: datetime) -> 
     seconds = collection.config.step_seconds
     begun = training_round.deadline - timedelta(seconds=seconds)
     return (now - begun).total_seconds() >= order.index(org_id) * seconds / len(order)
+
+
+def _has_answered(training_round: TrainingRound, org_id: str) -> bool:
+    if training_round.step == Step.MASKED_INPUT:
+        return training_round.submissions.filter(organization__org_id=org_id).exists()
+    return training_round.masking_messages.filter(step=training_round.step, organization__org_id=org_id).exists()
 
 
 def _read(round_id: str, org_id: str, after: Step) -> Collection:

@@ -47,11 +47,16 @@ def mean_metrics(submissions: Sequence[Submission]) -> dict[str, int]:
 
 
 def _opened(version: ModelVersion) -> dict[str, str]:
-    """Of a Paillier round, the files with its encrypted sums and their openings, by digest."""
+    """Of a Paillier round, the files with its encrypted sums and their openings, and which of the sums count."""
     training_round = version.training_round
     if training_round is None or not training_round.opening_digest:
         return {}
-    return {"sum_digest": training_round.sum_digest, "opening_digest": training_round.opening_digest}
+    places = training_round.masked_means.order_by("index").values_list("index", flat=True)
+    return {
+        "sum_digest": training_round.sum_digest,
+        "opening_digest": training_round.opening_digest,
+        "sums": ",".join(map(str, places)),
+    }
 
 
 def _provenance(version: ModelVersion, config: RoundConfig, submissions: Sequence[Submission]) -> dict[str, Any]:

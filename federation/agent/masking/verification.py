@@ -69,10 +69,13 @@ def _computed(agent: Agent, config: RoundConfig, provenance: Provenance, opened:
     trained = frozenset(provenance.training_orgs)
     members = [trained & {party.org_id for party in group.parties} for group in roster.groups]
     counted = [names for names in members if names]
+    places = [int(place) for place in str(provenance.privacy.get("sums")).split(",") if place.isdecimal()]
+    if len(places) != len(counted):
+        raise CheckFailed(f"the release counts {len(places)} sums", expected=f"those of {len(counted)} groups")
     weights = [sum(roster.weights[name] for name in names) for names in counted]
     means = [
         scaling.mean(opened.values(place, len(names)), weight, config.frac_bits)
-        for place, (names, weight) in enumerate(zip(counted, weights, strict=True))
+        for place, names, weight in zip(places, counted, weights, strict=True)
     ]
     cohort = Cohort(means, np.array(weights, dtype=np.int64), [str(place) for place in range(len(means))])
     strategy = registry.build(config.aggregation_method, config.aggregation_params)
