@@ -6,10 +6,13 @@ it back from the bytes that they were served and recompute the hash themselves.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from flxdr.core import canonical
 from flxdr.core.clock import format_timestamp, parse_timestamp
@@ -138,15 +141,17 @@ class RoundConfig:
         if not isinstance(fields, dict) or fields.pop("v", None) != VERSION:
             raise RoundConfigMalformed("no round configuration of this version", expected=f"v = {VERSION}")
         try:
-            schema = fields.pop("model_schema")
-            return cls(
-                model_schema=None
-                if schema is None
-                else tuple((tensor["name"], tuple(tensor["shape"])) for tensor in schema),
-                local=LocalTraining(**fields.pop("local")),
-                participants=tuple(fields.pop("participants")),
-                deadline=parse_timestamp(fields.pop("deadline")),
-                **fields,
-            )
-        except (KeyError, TypeError) as error:
+            schema = fields["model_schema"]
+            fields["model_schema"] = schema and [(tensor["name"], tensor["shape"]) for tensor in schema]
+            fields["deadline"] = parse_timestamp(fields["deadline"])
+            _require_known(fields, cls)
+            _require_known(fields["local"], LocalTraining)
+            return msgspec.convert(fields, cls)
+        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             raise RoundConfigMalformed(f"the round configuration does not have the expected fields: {error}") from error
+
+
+def _require_known(fields: Mapping[str, Any], form: type[RoundConfig | LocalTraining]) -> None:
+    unknown = sorted(fields.keys() - {field.name for field in dataclasses.fields(form)})
+    if unknown:
+        raise TypeError(f"unknown field {unknown[0]!r}")

@@ -39,7 +39,7 @@ def check_update(vector: NDArray[Any], max_norm: float | None = None, *, size: i
         norm = _norm(vector) / SCALE
         slack = math.sqrt(vector.size) / 2 / SCALE
     elif vector.dtype in _FLOATS:
-        _require_normal(vector)
+        require_normal(vector)
         norm = _norm(vector)
         slack = 0.0
     else:
@@ -70,8 +70,12 @@ def _norm(vector: NDArray[Any]) -> float:
     return norm
 
 
-def _require_normal(vector: NDArray[Any]) -> None:
-    """Refuse NaN, infinities and subnormal floats."""
+def require_normal(vector: NDArray[Any]) -> None:
+    """Refuse NaN, infinities and subnormal floats.
+
+    Raises:
+        UpdateInvalid
+    """
     if not np.isfinite(vector).all():
         raise UpdateInvalid("a value is NaN or infinite", expected="finite numbers only")
     size = np.abs(vector)

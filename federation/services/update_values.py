@@ -17,7 +17,7 @@ from models_ml.codec import Int32, ModelSchema
 from models_ml.errors import SchemaMismatch
 from models_ml.fixed_point import MAX_MODEL_INT, MAX_UPDATE, MAX_UPDATE_INT, SCALE
 from privacy.errors import UpdateInvalid
-from privacy.updates import check_update
+from privacy.updates import check_update, require_normal
 
 FREE_TENSOR = "weights"
 """Name of the only tensor of a model whose schema an unnamed array fixes."""
@@ -146,6 +146,7 @@ def _fixed_point(name: str, array: NDArray[Any]) -> NDArray[np.int64]:
         scaled = np.rint(array.astype(np.float64) * SCALE)
     if not np.isfinite(scaled).all():
         raise UpdateInvalid(f"tensor {name} holds a value that is not a finite number", expected="finite numbers only")
+    require_normal(array)
     if np.abs(scaled).max(initial=0.0) > MAX_MODEL_INT:
         raise UpdateInvalid(f"a value of {name} is out of range", expected="absolute values below 128", tensor=name)
     return scaled.astype(np.int64)

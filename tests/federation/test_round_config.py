@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from federation.round_config import LocalTraining, RoundConfig
+from federation.round_config import LocalTraining, RoundConfig, RoundConfigMalformed
 from flxdr.core import canonical
 from flxdr.core.errors import Malformed
 
@@ -92,3 +92,13 @@ def test_other_documents_are_refused(change: str) -> None:
 def test_other_spellings_are_refused() -> None:
     with pytest.raises(Malformed):
         RoundConfig.decode(CONFIG.encode() + b" ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("protection", []), ("n_max", "5"), ("n_max", True), ("participants", "org-a"), ("privacy", None), ("local", [])],
+)
+def test_values_of_other_types_are_refused(field: str, value: Any) -> None:
+    document = canonical.decode(CONFIG.encode()) | {field: value}
+    with pytest.raises(RoundConfigMalformed):
+        RoundConfig.decode(canonical.encode(document))

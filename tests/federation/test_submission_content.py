@@ -35,6 +35,7 @@ class TestValues:
             [[1e308, 0], [0, 0]],
             [[8.1, 0], [0, 0]],
             [[-200.0, 0], [0, 0]],
+            pytest.param([[5e-324, 0], [0, 0]], id="denormal"),
         ],
     )
     def test_out_of_bounds(

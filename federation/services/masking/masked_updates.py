@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.errors import ProtectionMismatch, StatementMismatch
+from federation.errors import PrivacyMismatch, ProtectionMismatch, StatementMismatch
 from federation.masking import ciphertexts, scaling
 from federation.models import TrainingRound
 from federation.selectors.masking import Collection
@@ -20,6 +20,7 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
     Raises:
         ProtectionMismatch: it is not masked.
         StatementMismatch: it was masked for another roster, or with another weight than was advertised.
+        PrivacyMismatch: it declares another mechanism than the round's.
         MaskedVectorInvalid, CiphertextInvalid: another number of bytes than the model's values have, or no ciphertexts.
     """
     if received.kind != KIND or not isinstance(received.payload, MaskedValues):
@@ -34,6 +35,10 @@ def check(training_round: TrainingRound, received: ReceivedUpdate, schema: Model
     advertised = collection.roster.advertisements[received.org_id].samples
     if received.samples != advertised:
         raise StatementMismatch(f"the update is of {received.samples} samples", expected=f"samples = {advertised}")
+    if received.privacy != dict(collection.config.privacy):
+        raise PrivacyMismatch(
+            "the masked update declares another privacy mechanism than was advertised", expected="the round's"
+        )
     assert schema is not None, "models that organisations mask for have a schema"
     config = collection.config
     if config.modulus_bits:

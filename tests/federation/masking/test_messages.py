@@ -187,3 +187,12 @@ def test_no_step_is_answered_before_its_time(masked: MaskedRound, refused: Refus
     masked.collect(until=STEPS[STEPS.index(early) - 1])
     with refused(errors.StepClosed):
         masked["org-a"].answer(early)
+
+
+def test_a_masked_update_declares_the_noise_that_was_advertised(start: StartRound, refused: Refusals, env: Any) -> None:
+    env(privacy_mode="organization", privacy_clipping_norm=0.05)
+    masked = start()
+    masked.collect(until=Step.MASKED_INPUT)
+    with refused(errors.PrivacyMismatch, "than was advertised"):
+        masked["org-a"].submit()
+    masked["org-a"].submit(masked["org-a"].received(privacy=dict(masked["org-a"].config.privacy)))
