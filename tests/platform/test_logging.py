@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from django.conf import settings
 
 from flxdr.platform.logging import log_to_stdout, logging_configuration
 
@@ -18,13 +19,12 @@ from flxdr.platform.logging import log_to_stdout, logging_configuration
 def log_file(tmp_path: Path) -> Iterator[Path]:
     """A log of this test's own; the session's configuration comes back after it."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    of_pytest = [handler for handler in root.handlers if type(handler).__module__.startswith("_pytest.")]
     yield tmp_path / "backend.log"
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    # Made anew: this test's configuration closed the session's handlers, and one that writes again is never closed.
+    logging.config.dictConfig(settings.LOGGING)
+    for handler in of_pytest:
+        root.addHandler(handler)
 
 
 def configure(log_file: Path, level: str = "INFO") -> None:
