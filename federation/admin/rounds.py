@@ -14,7 +14,10 @@ from django.http import HttpRequest
 from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
 from federation.aggregation import registry, weighting
 from federation.models import Campaign, Participant, TrainingRound
+from federation.protection.registry import PROTECTIONS
+from federation.round_config import PPM
 from federation.services import campaigns, rounds
+from federation.services.round_privacy import MODES
 from federation.services.round_setup import aggregation_choice
 from flxdr.platform.configuration import integers
 from models_ml.registry import MODELS
@@ -68,6 +71,17 @@ class AggregationParamsField(forms.CharField):
         return named
 
 
+class PpmField(forms.DecimalField):
+    """A positive number of at most six decimal places, in millionths."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=15, decimal_places=6, min_value=0, **kwargs)
+
+    def clean(self, value: Any) -> int | None:
+        number = super().clean(value)
+        return None if number is None else int(number * PPM)
+
+
 class StartForm(ServiceForm):
     """What a round and a campaign have in common."""
 
@@ -80,6 +94,18 @@ class StartForm(ServiceForm):
         required=False,
         help_text="of the means; robust methods weigh all alike",
     )
+    protection = forms.ChoiceField(
+        choices=[("", "as set (FL_PROTECTION)"), *((name, name) for name in PROTECTIONS)],
+        required=False,
+        help_text="what the coordinator sees of updates",
+    )
+    privacy_mode = forms.ChoiceField(
+        label="noise protects",
+        choices=[("", "as set (FL_PRIVACY_MODE)"), *((mode, mode) for mode in MODES)],
+        required=False,
+    )
+    epsilon = PpmField(required=False, help_text="what a round alone may spend, up to FL_PRIVACY_EPSILON")
+    clipping_norm = PpmField(required=False, help_text="up to FL_PRIVACY_CLIPPING_NORM")
     min_orgs = forms.IntegerField(label="organisations needed", min_value=1, required=False)
     timeout = forms.IntegerField(label="seconds to submit", min_value=1, required=False)
 
@@ -98,12 +124,22 @@ class StartCampaignForm(StartForm):
         exclude = tuple(field.name for field in Campaign._meta.fields)  # the form asks, the service fills
 
 
+_NOISE_FIELDS = {"privacy_mode": "mode", "epsilon": "epsilon_ppm", "clipping_norm": "clip_ppm"}
+
+
 def _chosen(values: dict[str, Any]) -> dict[str, Any]:
     """What the operator filled in, as arguments of the services; the rest is left to the settings."""
     rest = dict(values)
     method, robust, params = (rest.pop(name) for name in ("aggregation_method", "robust_method", "aggregation_params"))
-    filled = {name: value for name, value in rest.items() if value not in ("", None)}
+    noise = {name: rest.pop(field) for field, name in _NOISE_FIELDS.items()}
+    filled = _filled(rest)
+    if _filled(noise):
+        filled["privacy"] = _filled(noise)
     return filled | aggregation_choice(method, robust, params)
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in ("", None)}
 
 
 class ParticipantInline(_TabularInline):

@@ -76,6 +76,14 @@ ROUND_START = [
             "aggregation_params": {"server_rate_ppm": 10000, "beta1_ppm": 900000},
         },
     ),
+    _request(
+        "its own protection and noise",
+        {
+            "model": "edge-classifier",
+            "protection": "secagg",
+            "privacy": {"mode": "record", "epsilon_ppm": 500000, "clip_ppm": 500000},
+        },
+    ),
     _response(
         "too few for the method",
         {

@@ -79,6 +79,27 @@ class RegistrationRequest(StrictSerializer):
     enrolment_token = TextField(required=False, max_length=200, help_text="given out by the operator")
 
 
+class RoundPrivacyRequest(StrictSerializer):
+    """A round's own noise, within what the settings allow."""
+
+    mode = TextField(
+        required=False,
+        max_length=16,
+        help_text="none | record | organization; with FL_PRIVACY_REQUIRED nothing that protects less than "
+        "FL_PRIVACY_MODE. Default: FL_PRIVACY_MODE",
+    )
+    epsilon_ppm = WholeNumberField(
+        required=False,
+        help_text="what this round alone may spend, in millionths, up to FL_PRIVACY_EPSILON. Default: noise with which "
+        "FL_TRAINING_ROUNDS rounds spend FL_PRIVACY_EPSILON together",
+    )
+    clip_ppm = WholeNumberField(
+        required=False,
+        help_text="L2 bound of a record's gradient, or of the whole update in mode organization, in millionths, up to "
+        "FL_PRIVACY_CLIPPING_NORM, which is the default",
+    )
+
+
 class _RoundParameters(StrictSerializer):
     """What a round, or every round of a campaign, may fix beside the settings' defaults."""
 
@@ -89,6 +110,7 @@ class _RoundParameters(StrictSerializer):
     )
     min_orgs_required = WholeNumberField(required=False, min_value=1, max_value=100_000)
     protection = TextField(required=False, max_length=16, help_text="default: FL_PROTECTION")
+    privacy = RoundPrivacyRequest(required=False)
     weighting = TextField(required=False, max_length=16, help_text=aggregation_methods.WEIGHTING_HELP)
     local = serializers.DictField(required=False, help_text="local training: epochs, batch_size, learning_rate, ...")
     timeout = WholeNumberField(

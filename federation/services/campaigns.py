@@ -21,7 +21,7 @@ from ledger.services.locking import lock_chain
 
 MAX_ROUNDS = 100_000
 PARAMETERS = frozenset(
-    {"aggregation_method", "aggregation_params", "min_orgs", "protection", "weighting", "local", "timeout"}
+    {"aggregation_method", "aggregation_params", "min_orgs", "protection", "privacy", "weighting", "local", "timeout"}
 )
 """What a campaign may fix for all of its rounds: arguments of `start_round`."""
 

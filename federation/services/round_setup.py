@@ -8,22 +8,17 @@ from typing import Any
 
 from django.conf import settings
 
-import privacy.selectors
 from federation import selectors
 from federation.aggregation import registry
 from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.weighting import WEIGHTINGS
-from federation.errors import IncompatibleAggregation, PrivacyRequired, RoundParametersInvalid, TooFewOrganizations
-from federation.masking.honest import counted_on
+from federation.errors import IncompatibleAggregation, RoundParametersInvalid, TooFewOrganizations
 from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.protection.interface import Combination
 from federation.round_config import PPM, LocalTraining
-from models_ml.normalisation import RECORD_NORM
-from models_ml.tasks import TASKS
-from privacy.selectors import RecordPlan
 
 DEFAULT_MINIMUM = 2
 """Organisations that a round needs when nobody says otherwise: with one alone there is nothing to federate."""
@@ -32,7 +27,6 @@ NORMALISER = "edge-normaliser"
 """The model whose aggregate is exact statistics: it is averaged by samples and never pulled back."""
 NORMALISED = {"edge-classifier": NORMALISER}
 """Models whose organisations normalise their features with the newest release of another model."""
-NO_MECHANISM = "none"
 
 _LOCAL_BOUNDS = {
     "epochs": (1, 1000),
@@ -177,46 +171,6 @@ def protection_of(name: str | None, chosen: Aggregation, participants: Sequence[
     return ChosenProtection(
         protection.name, protection.frac_bits, protection.is_masked, protection.buckets_for(combination)
     )
-
-
-def noise_shares(protection: ChosenProtection, *, least: int, most: int) -> int:
-    """How many organisations make the noise on whole updates together: one where updates are seen one by one."""
-    return counted_on(least=least, most=most, buckets=protection.buckets) if protection.is_masked else 1
-
-
-def privacy_mechanism(model_name: str, local: LocalTraining, shares: int = 1) -> Mapping[str, Any]:
-    """The privacy mechanism that the settings give a round.
-
-    Args:
-        shares: as `noise_shares`.
-
-    Raises:
-        PrivacyRequired: they give none and also require one.
-        MechanismUnavailable: they ask for noise that no agent can draw for this model.
-    """
-    mechanism = privacy.selectors.round_mechanism(_record_plan(model_name, local), shares)
-    if settings.FLXDR.privacy_required and mechanism["mechanism"] == NO_MECHANISM:
-        raise PrivacyRequired(
-            "the round would declare no privacy mechanism",
-            expected="a mechanism, because FL_PRIVACY_REQUIRED is set",
-            action="Set FL_PRIVACY_REQUIRED=false to train without noise, knowing that nothing protects the updates.",
-        )
-    return mechanism
-
-
-def _record_plan(model_name: str, local: LocalTraining) -> RecordPlan | None:
-    """How agents train the model on single records: moments are taken once and of all records, the rest by DP-SGD."""
-    if model_name == NORMALISER:
-        return RecordPlan(clip_ppm=ppm(RECORD_NORM), sampling_ppm=PPM, steps=1)
-    return privacy.selectors.training_plan(local.epochs) if model_name in TASKS else None
-
-
-def clip_norm_ppm(mechanism: Mapping[str, Any]) -> int:
-    """The L2 norm to which organisations clip their whole update, in millionths of model units; 0 for no clipping.
-
-    Only organisation-level privacy clips updates: at record level it is examples that are clipped.
-    """
-    return int(mechanism["clip_ppm"]) if mechanism.get("unit") == "organization" else 0
 
 
 def minimum_of(requested: int | None, chosen: Aggregation, participants: Sequence[Organization]) -> int:

@@ -22,7 +22,7 @@ from federation.masking.steps import Step
 from federation.models import Campaign, ModelVersion, Participant, TrainingRound
 from federation.protection.paillier import PAILLIER
 from federation.round_config import RoundConfig
-from federation.services import model_versions, reputation, round_setup
+from federation.services import model_versions, reputation, round_privacy, round_setup
 from federation.services.attendance import Attendance
 from federation.services.masking import steps as masking_steps
 from federation.services.queue import AGGREGATE_ROUND, enqueue
@@ -46,6 +46,7 @@ def start_round(
     aggregation_params: Mapping[str, Any] | None = None,
     min_orgs: int | None = None,
     protection: str | None = None,
+    privacy: Mapping[str, Any] | None = None,
     weighting: str | None = None,
     local: Mapping[str, int] | None = None,
     timeout: int | None = None,
@@ -58,12 +59,13 @@ def start_round(
         actor: who starts it.
         round_number: must be the next one, when given.
         min_orgs: updates that the round needs; raised to what the aggregation can stand.
+        privacy: the round's own `mode`, `epsilon_ppm`, `clip_ppm` (see `round_privacy.noise_goal`).
         timeout: seconds until the collection ends.
 
     Raises:
         ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, TooManyUpdates, IncompatibleAggregation,
         IncompatibleProtection, PrivacyRequired, RoundParametersInvalid, MethodInvalid, BudgetExhausted,
-        MechanismUnavailable
+        MechanismUnavailable, PrivacyParameterInvalid
     """
     model_name = model_name or settings.FLXDR.default_model
     model_versions.require_known(model_name)
@@ -71,6 +73,7 @@ def start_round(
         settings.FLXDR.federation_timeout if timeout is None else timeout, 1, round_setup.MAX_TIMEOUT, field="timeout"
     )
     chosen = round_setup.aggregation(model_name, aggregation_method, aggregation_params, weighting)
+    goal = round_privacy.noise_goal(model_name, privacy)
     with transaction.atomic():
         number = _next_number(model_name, round_number)
         organizations = selectors.eligible_organizations()
@@ -85,8 +88,8 @@ def start_round(
                 action="Start its first round with protection plain.",
             )
         local_training = round_setup.local_training(model_name, chosen, local)
-        shares = round_setup.noise_shares(protected, least=needed, most=len(organizations))
-        mechanism = round_setup.privacy_mechanism(model_name, local_training, shares)
+        shares = round_privacy.noise_shares(protected, least=needed, most=len(organizations))
+        mechanism = round_privacy.mechanism_of(model_name, goal, local_training, shares)
         config = RoundConfig(
             chain_id=ledger.selectors.chain_id(),
             round_id=f"round-{number}-{secrets.token_hex(6)}",
@@ -102,7 +105,7 @@ def start_round(
             protection=protected.name,
             frac_bits=protected.frac_bits,
             max_abs=MAX_UPDATE,
-            clip_norm_ppm=round_setup.clip_norm_ppm(mechanism),
+            clip_norm_ppm=round_privacy.clip_norm_ppm(mechanism),
             n_max=len(organizations),
             privacy=mechanism,
             local=local_training,

@@ -89,3 +89,10 @@ def shared(env: Callable[..., Env]) -> None:
 def large(shared: None, federation: SimulatedFederation, clock: ManualClock) -> TrainingRound:
     """A round that workers will share; nobody has begun."""
     return sharded_rounds.start(federation, clock)
+
+
+@pytest.fixture
+def trio(federation: SimulatedFederation) -> SimulatedFederation:
+    """Three organisations with keys on the chain."""
+    federation.enrol("org-alpha", "org-beta", "org-gamma")
+    return federation

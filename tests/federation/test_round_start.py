@@ -13,25 +13,21 @@ from federation.aggregation.registry import ROBUST_METHODS, resolved
 from federation.errors import (
     IncompatibleAggregation,
     ModelMissing,
-    PrivacyRequired,
     RoundOpen,
     RoundParametersInvalid,
     TooFewOrganizations,
     WrongRoundNumber,
 )
 from federation.models import ModelVersion, Participant, TrainingRound
-from federation.round_config import RoundConfig
 from federation.services import enrolment, rounds
 from flxdr.core import canonical
 from flxdr.core.clock import ManualClock
 from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.platform.models import AuditEvent, OutboxEvent
 from models_ml import codec, registry
-from privacy.errors import MechanismUnavailable
-from privacy.mechanism import SampledGaussian, parse
 from privacy.models import BudgetEntry
 from tests.federation.conftest import Stored
-from tests.support.federation import SimulatedFederation, SimulatedOrganization, constant_delta, shapes_of
+from tests.support.federation import SimulatedFederation, SimulatedOrganization, config_of, constant_delta, shapes_of
 
 pytestmark = pytest.mark.django_db
 CLASSIFIER = "edge-classifier"
@@ -41,16 +37,6 @@ CLASSIFIER = "edge-classifier"
 def pair(federation: SimulatedFederation) -> SimulatedFederation:
     federation.enrol("org-alpha", "org-beta")
     return federation
-
-
-@pytest.fixture
-def trio(federation: SimulatedFederation) -> SimulatedFederation:
-    federation.enrol("org-alpha", "org-beta", "org-gamma")
-    return federation
-
-
-def config_of(training_round: TrainingRound) -> RoundConfig:
-    return RoundConfig.decode(bytes(training_round.config))
 
 
 def test_the_configuration_says_everything(pair: SimulatedFederation, clock: ManualClock) -> None:
@@ -359,65 +345,3 @@ def test_impossible_parameters_store_nothing(
     with pytest.raises(error):
         rounds.start_round(actor="operator", clock=clock, **parameters)
     assert stored.count() == before
-
-
-def test_required_privacy_refuses_an_unprotected_round(
-    pair: SimulatedFederation, clock: ManualClock, stored: Stored, env: Any
-) -> None:
-    env(privacy_required=True)
-    before = stored.count()
-    with pytest.raises(PrivacyRequired):
-        rounds.start_round(actor="operator", clock=clock)
-    assert stored.count() == before
-
-
-def test_record_level_noise_is_refused_for_a_model_that_no_agent_trains(
-    pair: SimulatedFederation, clock: ManualClock, stored: Stored, env: Any
-) -> None:
-    env(privacy_mode="record")
-    before = stored.count()
-    with pytest.raises(MechanismUnavailable):
-        rounds.start_round(actor="operator", clock=clock)
-    assert stored.count() == before
-
-
-@pytest.mark.usefixtures("pair")
-@pytest.mark.parametrize(
-    ("model", "steps", "sampling_ppm"), [("edge-classifier", 15, 200_000), ("edge-normaliser", 1, 1_000_000)]
-)
-def test_record_level_noise_follows_from_the_settings_and_the_model(
-    clock: ManualClock, env: Any, model: str, steps: int, sampling_ppm: int
-) -> None:
-    env(privacy_mode="record", privacy_sampling_rate=0.2, privacy_required=True)
-    started = rounds.start_round(actor="operator", model_name=model, local={"epochs": 3}, clock=clock)
-    config = RoundConfig.decode(bytes(started.config))
-    mechanism = parse(config.privacy)
-    assert isinstance(mechanism, SampledGaussian)
-    assert (mechanism.steps, mechanism.sampling_ppm) == (steps, sampling_ppm)
-    assert config.clip_norm_ppm == 0
-    assert BudgetEntry.objects.filter(kind="reserved").count() == len(config.participants)
-
-
-def test_organization_level_noise_bounds_the_update_of_any_model(
-    pair: SimulatedFederation, clock: ManualClock, env: Any
-) -> None:
-    env(privacy_mode="organization", privacy_clipping_norm=0.5)
-    config = RoundConfig.decode(bytes(rounds.start_round(actor="operator", clock=clock).config))
-    assert config.clip_norm_ppm == config.privacy["sensitivity_ppm"] == 500_000
-    assert config.privacy["shares"] == 1
-
-
-@pytest.mark.usefixtures("trio")
-@pytest.mark.parametrize("protection", ["plain", "secagg"])
-@pytest.mark.parametrize("model", [CLASSIFIER, "edge-normaliser"])
-@pytest.mark.parametrize("mode", ["none", "record", "organization"])
-def test_every_mode_goes_with_every_protection(
-    clock: ManualClock, env: Any, mode: str, model: str, protection: str
-) -> None:
-    env(privacy_mode=mode, privacy_clipping_norm=0.05)
-    config = config_of(rounds.start_round(actor="operator", model_name=model, protection=protection, clock=clock))
-    assert config.privacy.get("unit", "none") == mode
-    shares = 3 if protection == "secagg" else 1  # only who sees sums alone can be given noise in shares
-    assert config.privacy.get("shares") == (shares if mode == "organization" else None)
-    assert (config.clip_norm_ppm > 0) == (mode == "organization")
-    assert BudgetEntry.objects.count() == (0 if mode == "none" else 3)

@@ -110,7 +110,7 @@ def test_noise_in_force_is_called_enabled_with_what_it_protects(
 def test_record_level_rounds_of_a_model_that_no_agent_trains_are_refused(env: Callable[..., Any]) -> None:
     env(privacy_mode="record")
     with pytest.raises(MechanismUnavailable) as caught:
-        selectors.round_mechanism(None)
+        selectors.planned_mechanism(None)
     problem = caught.value.as_problem()
     assert (problem["status"], problem["code"]) == (409, "privacy_mechanism_unavailable")
     assert "edge-classifier" in problem["expected"]
@@ -118,7 +118,7 @@ def test_record_level_rounds_of_a_model_that_no_agent_trains_are_refused(env: Ca
 
 
 def test_without_a_mode_rounds_declare_no_mechanism() -> None:
-    assert selectors.round_mechanism(None) == {"mechanism": "none"}
+    assert selectors.planned_mechanism(None) is None
 
 
 def test_rounds_without_noise_are_counted_and_charge_nothing(

@@ -90,8 +90,9 @@ def test_at_record_level_it_pays_for_the_moments_and_as_many_rounds(
     mechanism: Configure, clock: ManualClock, epsilon: float, rounds: int
 ) -> None:
     training = mechanism(rounds=rounds, privacy_mode="record", privacy_epsilon=epsilon)
-    moments = selectors.round_mechanism(selectors.RecordPlan(clip_ppm=10**7, sampling_ppm=10**6, steps=1))
-    budget.reserve(org_ids=ORGS, round_id="moments", mechanism=moments, clock=clock)
+    moments = selectors.planned_mechanism(selectors.RecordPlan(clip_ppm=10**7, sampling_ppm=10**6, steps=1))
+    assert moments is not None
+    budget.reserve(org_ids=ORGS, round_id="moments", mechanism=moments.as_mapping(), clock=clock)
     assert selectors.budget()["rounds_until_budget_exhausted"] == rounds
     for number in range(rounds):
         budget.reserve(org_ids=ORGS, round_id=f"round-{number}", mechanism=training, clock=clock)

@@ -30,9 +30,10 @@ def test_of_two_rounds_that_want_the_last_slot_one_gets_it(
     """Whoever has read the budget waits for the other to read it too: without the lock both would find room."""
     gaussian = mechanism(rounds=1, privacy_mode=mode)
     if mode == "record":
-        moments = selectors.round_mechanism(selectors.RecordPlan(clip_ppm=1, sampling_ppm=10**6, steps=1))
+        moments = selectors.planned_mechanism(selectors.RecordPlan(clip_ppm=1, sampling_ppm=10**6, steps=1))
+        assert moments is not None
         with transaction.atomic():
-            budget.reserve(org_ids=ORGS, round_id="moments", mechanism=moments, clock=ManualClock())
+            budget.reserve(org_ids=ORGS, round_id="moments", mechanism=moments.as_mapping(), clock=ManualClock())
     with transaction.atomic():  # the accounts exist: it is their locks that must decide, not who inserts them first
         budget.lock_accounts(ORGS)
     both_have_read = threading.Barrier(2)

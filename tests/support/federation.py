@@ -33,6 +33,11 @@ from tests.support.factories import tensor_update
 ROUND_LIMIT = 200
 
 
+def config_of(training_round: TrainingRound) -> RoundConfig:
+    """What the round was started with."""
+    return RoundConfig.decode(bytes(training_round.config))
+
+
 @dataclass
 class SimulatedOrganization:
     """An organisation with or without a signing key."""
@@ -70,7 +75,7 @@ class SimulatedOrganization:
     def signed(self, received: ReceivedUpdate, **overrides: Any) -> ReceivedUpdate:
         """The update with its statement; signed where there is a key. `overrides` change what is stated."""
         training_round = TrainingRound.objects.get(round_id=received.round_id)
-        config = RoundConfig.decode(bytes(training_round.config))
+        config = config_of(training_round)
         facts: dict[str, Any] = {
             "chain_id": config.chain_id,
             "round_id": config.round_id,

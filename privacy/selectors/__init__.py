@@ -1,0 +1,26 @@
+"""Reads of the privacy budget and of the privacy settings."""
+
+from privacy.selectors.account import budget, charged
+from privacy.selectors.configuration import NOTES, SANITIZATION_NOTE, configuration
+from privacy.selectors.noise import (
+    NoiseGoal,
+    RecordPlan,
+    configured_goal,
+    limit_ppm,
+    planned_mechanism,
+    training_plan,
+)
+
+__all__ = [
+    "NOTES",
+    "SANITIZATION_NOTE",
+    "NoiseGoal",
+    "RecordPlan",
+    "budget",
+    "charged",
+    "configuration",
+    "configured_goal",
+    "limit_ppm",
+    "planned_mechanism",
+    "training_plan",
+]
