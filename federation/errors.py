@@ -92,6 +92,13 @@ class IncompatibleAggregation(Conflict):
     title = "The model cannot be aggregated in this way"
 
 
+class BasisMissing(Conflict):
+    """A model that the round's model cannot do without has no release."""
+
+    code = "basis_missing"
+    title = "A model that this one builds on has no release"
+
+
 class PrivacyRequired(Conflict):
     """The coordinator requires a privacy mechanism and none is declared."""
 

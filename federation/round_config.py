@@ -17,6 +17,7 @@ import msgspec
 from flxdr.core import canonical
 from flxdr.core.clock import format_timestamp, parse_timestamp
 from flxdr.core.errors import Malformed
+from models_ml.registry import EDGE_NORMALISER, TGNN
 
 VERSION = 1
 PPM = 1_000_000
@@ -31,13 +32,23 @@ class RoundConfigMalformed(Malformed):
 
 @dataclass(frozen=True)
 class LocalTraining:
-    """How organisations train between receiving the parent and submitting; rates and factors in millionths."""
+    """How organisations train between receiving the parent and submitting; rates and factors in millionths.
+
+    `normaliser_hash` and `network_hash` name the releases of `edge-normaliser` and of `tgnn` on which the model builds.
+    """
 
     epochs: int
     batch_size: int
     learning_rate_ppm: int
     proximal_ppm: int
     normaliser_hash: str | None = None
+    network_hash: str | None = None
+
+    @property
+    def basis(self) -> Mapping[str, str]:
+        """Hashes of the releases that the model builds on, by model name."""
+        named = {EDGE_NORMALISER: self.normaliser_hash, TGNN: self.network_hash}
+        return {name: model_hash for name, model_hash in named.items() if model_hash is not None}
 
     @property
     def learning_rate(self) -> float:
@@ -111,7 +122,7 @@ class RoundConfig:
                 "clip_norm_ppm": self.clip_norm_ppm,
                 "n_max": self.n_max,
                 "privacy": dict(self.privacy),
-                "local": vars(self.local),
+                "local": _encoded(self.local),
                 "participants": sorted(self.participants),
                 "min_orgs": self.min_orgs,
                 "deadline": format_timestamp(self.deadline),
@@ -149,6 +160,14 @@ class RoundConfig:
             return msgspec.convert(fields, cls)
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
             raise RoundConfigMalformed(f"the round configuration does not have the expected fields: {error}") from error
+
+
+def _encoded(local: LocalTraining) -> dict[str, Any]:
+    """Its fields; the network is named by rounds that build on one, and by no others."""
+    fields = dataclasses.asdict(local)
+    if local.network_hash is None:
+        del fields["network_hash"]
+    return fields
 
 
 def _require_known(fields: Mapping[str, Any], form: type[RoundConfig | LocalTraining]) -> None:

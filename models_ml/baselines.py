@@ -14,19 +14,19 @@ from models_ml.edge_stream import EdgeStream
 from models_ml.fixed_point import add_update
 from models_ml.local_trainer import LocalConfig
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
-from models_ml.tasks import task_for
+from models_ml.tasks import NO_BASIS, Basis, task_for
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A normaliser and a classifier that belong together."""
+    """A classifier and what it builds on."""
 
-    normaliser: dict[str, Int32]
     classifier: dict[str, Int32]
+    basis: Basis
 
     def evaluate(self, stream: EdgeStream) -> dict[str, float]:
         """The classifier's figures on the labelled records of `stream`."""
-        return task_for(EDGE_CLASSIFIER).evaluate(self.classifier, stream, normaliser=self.normaliser)
+        return task_for(EDGE_CLASSIFIER).evaluate(self.classifier, stream, basis=self.basis)
 
 
 def train_alone(
@@ -37,14 +37,14 @@ def train_alone(
     Args:
         progress: called with (rounds done, rounds in all).
     """
-    normaliser = _updated(EDGE_NORMALISER, MODELS[EDGE_NORMALISER].initial(), stream, config, None)
+    basis = {EDGE_NORMALISER: _updated(EDGE_NORMALISER, MODELS[EDGE_NORMALISER].initial(), stream, config, NO_BASIS)}
     classifier = MODELS[EDGE_CLASSIFIER].initial()
     for done in range(rounds):
         seeded = replace(config, seed=config.seed + done)
-        classifier = _updated(EDGE_CLASSIFIER, classifier, stream, seeded, normaliser)
+        classifier = _updated(EDGE_CLASSIFIER, classifier, stream, seeded, basis)
         if progress is not None:
             progress(done + 1, rounds)
-    return Baseline(normaliser=normaliser, classifier=classifier)
+    return Baseline(classifier, basis)
 
 
 def _updated(
@@ -52,7 +52,7 @@ def _updated(
     parent: dict[str, Int32],
     stream: EdgeStream,
     config: LocalConfig,
-    normaliser: dict[str, Int32] | None,
+    basis: Basis,
 ) -> dict[str, Int32]:
-    update = task_for(name).train(parent, stream, config, normaliser=normaliser)
+    update = task_for(name).train(parent, stream, config, basis=basis)
     return {tensor: add_update(parent[tensor], delta) for tensor, delta in update.delta.items()}

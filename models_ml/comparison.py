@@ -22,7 +22,7 @@ from models_ml.edge_stream import concat
 from models_ml.local_trainer import LocalConfig
 from models_ml.partitions import Partition
 from models_ml.perceptron import Float32
-from models_ml.tasks import EdgeClassifierTask
+from models_ml.tasks import Basis, EdgeClassifierTask
 from models_ml.validation import hold_out
 
 Tensors = Mapping[str, Int32]
@@ -59,9 +59,9 @@ def local_only(
     for name, partition in partitions.items():
         fit, held = hold_out(partition.train)
         model = train_alone(fit, rounds=rounds, config=config)
-        threshold = _TASK.calibrate(model.classifier, held, normaliser=model.normaliser)
+        threshold = _TASK.calibrate(model.classifier, held, basis=model.basis)
         thresholds = dict.fromkeys(partitions, threshold)
-        rows.append(Row("local", name, _figures(partitions, model.classifier, model.normaliser, thresholds)))
+        rows.append(Row("local", name, _figures(partitions, model.classifier, model.basis, thresholds)))
         if progress is not None:
             progress(name)
     return rows
@@ -71,12 +71,12 @@ def centralised(partitions: Partitions, *, rounds: int, config: LocalConfig) -> 
     """One model on all training records together, which nobody may collect in practice."""
     pooled = concat([hold_out(partition.train)[0] for partition in partitions.values()])
     model = train_alone(pooled, rounds=rounds, config=config)
-    return Row("centralised", "", _deployed(partitions, model.classifier, model.normaliser))
+    return Row("centralised", "", _deployed(partitions, model.classifier, model.basis))
 
 
-def federated(partitions: Partitions, *, classifier: Tensors, normaliser: Tensors | None) -> Row:
+def federated(partitions: Partitions, *, classifier: Tensors, basis: Basis) -> Row:
     """A released model, deployed at every organisation."""
-    return Row("federated", "", _deployed(partitions, classifier, normaliser))
+    return Row("federated", "", _deployed(partitions, classifier, basis))
 
 
 def mean_figures(rows: Sequence[Row]) -> dict[str, float]:
@@ -85,19 +85,19 @@ def mean_figures(rows: Sequence[Row]) -> dict[str, float]:
     return {name: float(np.mean([row.figures[name] for row in rows])) for name in sorted(shared)}
 
 
-def _deployed(partitions: Partitions, classifier: Tensors, normaliser: Tensors | None) -> dict[str, float]:
+def _deployed(partitions: Partitions, classifier: Tensors, basis: Basis) -> dict[str, float]:
     thresholds = {
-        name: _TASK.calibrate(classifier, hold_out(partition.train)[1], normaliser=normaliser)
+        name: _TASK.calibrate(classifier, hold_out(partition.train)[1], basis=basis)
         for name, partition in partitions.items()
     }
-    return _figures(partitions, classifier, normaliser, thresholds)
+    return _figures(partitions, classifier, basis, thresholds)
 
 
 def _figures(
-    partitions: Partitions, classifier: Tensors, normaliser: Tensors | None, thresholds: Mapping[str, float]
+    partitions: Partitions, classifier: Tensors, basis: Basis, thresholds: Mapping[str, float]
 ) -> dict[str, float]:
     tests = [partition.test for partition in partitions.values()]
-    probabilities = np.concatenate([_TASK.predict(classifier, test, normaliser=normaliser) for test in tests])
+    probabilities = np.concatenate([_TASK.predict(classifier, test, basis=basis) for test in tests])
     labels = np.concatenate([test.family for test in tests])
     threshold = np.concatenate([np.full(len(part.test), thresholds[name]) for name, part in partitions.items()])
     figures = metrics.evaluate(probabilities, labels, threshold)

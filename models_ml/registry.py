@@ -17,6 +17,8 @@ from models_ml.fixed_point import SCALE
 
 EDGE_CLASSIFIER = "edge-classifier"
 EDGE_NORMALISER = "edge-normaliser"
+TGNN = "tgnn"
+RL_POLICY = "rl-policy"
 HIDDEN = (64, 32)
 
 
@@ -25,13 +27,16 @@ class ModelSpec:
     """A model by name.
 
     `initial()` gives the tensors before any round, in fixed point: the same integers on every machine, since they come
-    from a SHA-256 stream and integer arithmetic alone.
+    from a SHA-256 stream and integer arithmetic alone. `builds_on` names the models whose newest releases training and
+    prediction use where there are any; without those that it `requires` there is nothing to train.
     """
 
     name: str
     schema: ModelSchema
     initial: Callable[[], dict[str, Int32]]
     description: str
+    builds_on: tuple[str, ...] = ()
+    requires: frozenset[str] = frozenset()
 
 
 def get(name: str) -> ModelSpec | None:
@@ -89,6 +94,7 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
             schema=_CLASSIFIER_SCHEMA,
             initial=_initial_classifier,
             description="families of traffic from single flows: a 64-32 perceptron over normalised flow features",
+            builds_on=(EDGE_NORMALISER,),
         ),
         EDGE_NORMALISER: ModelSpec(
             name=EDGE_NORMALISER,

@@ -23,6 +23,9 @@ from models_ml.perceptron import Float32, logits, parameters_of, softmax
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
 
 Tensors = Mapping[str, Int32]
+Basis = Mapping[str, Tensors]
+"""Released models that a model builds on, by name (`ModelSpec.builds_on`): the normaliser of its features, for one."""
+NO_BASIS: Basis = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class LocalTask(Protocol):
         data: EdgeStream,
         config: LocalConfig,
         *,
-        normaliser: Tensors | None = None,
+        basis: Basis = NO_BASIS,
         progress: Progress | None = None,
     ) -> LocalUpdate: ...
 
@@ -61,13 +64,11 @@ class LocalTask(Protocol):
         *,
         noise: RecordNoise,
         coins: Coins,
-        normaliser: Tensors | None = None,
+        basis: Basis = NO_BASIS,
         progress: Progress | None = None,
     ) -> LocalUpdate: ...
 
-    def evaluate(
-        self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None
-    ) -> dict[str, float]: ...
+    def evaluate(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> dict[str, float]: ...
 
 
 def task_for(model_name: str) -> LocalTask:
@@ -99,7 +100,7 @@ class EdgeNormaliserTask:
         data: EdgeStream,
         config: LocalConfig,
         *,
-        normaliser: Tensors | None = None,
+        basis: Basis = NO_BASIS,
         progress: Progress | None = None,
     ) -> LocalUpdate:
         """The distance of the local moments from the parent's. Raises TooFewFlows without records."""
@@ -118,7 +119,7 @@ class EdgeNormaliserTask:
         *,
         noise: RecordNoise,
         coins: Coins,
-        normaliser: Tensors | None = None,
+        basis: Basis = NO_BASIS,
         progress: Progress | None = None,
     ) -> LocalUpdate:
         """The distance of the moments, clipped and with noise, from the parent's; the number of records is public.
@@ -137,7 +138,7 @@ class EdgeNormaliserTask:
         delta = {name: difference(local[name], parent[name]) for name in parent}
         return LocalUpdate(delta=delta, samples=len(features), metrics={})
 
-    def evaluate(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> dict[str, float]:
+    def evaluate(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> dict[str, float]:
         """`in_range`: the part of the normalised values that is not cut off, so that they still tell flows apart."""
         check_schema(tensors, MODELS[self.model_name].schema)
         features = _features(data)
@@ -157,7 +158,7 @@ class EdgeClassifierTask:
         data: EdgeStream,
         config: LocalConfig,
         *,
-        normaliser: Tensors | None = None,
+        basis: Basis = NO_BASIS,
         progress: Progress | None = None,
     ) -> LocalUpdate:
         """One organisation's local epochs; `accuracy` is the trained model's on the records that it was trained on.
@@ -167,7 +168,7 @@ class EdgeClassifierTask:
         """
         check_schema(parent, MODELS[self.model_name].schema)
         known = data.labelled()
-        inputs = _inputs(known, normaliser)
+        inputs = _inputs(known, basis)
         result = train(parent, inputs, known.family, config, progress)
         trained = {name: add_update(parent[name], delta) for name, delta in result.delta.items()}
         figures = metrics.evaluate(_probabilities(trained, inputs), known.family)
@@ -182,7 +183,7 @@ class EdgeClassifierTask:
         *,
         noise: RecordNoise,
         coins: Coins,
-        normaliser: Tensors | None = None,
+        basis: Basis = NO_BASIS,
         progress: Progress | None = None,
     ) -> LocalUpdate:
         """DP-SGD on the labelled records. Nothing is measured: figures on the records would tell of them.
@@ -192,27 +193,27 @@ class EdgeClassifierTask:
         """
         check_schema(parent, MODELS[self.model_name].schema)
         known = data.labelled()
-        inputs = _inputs(known, normaliser)
+        inputs = _inputs(known, basis)
         delta = train_privately(parent, inputs, known.family, config, noise=noise, coins=coins, progress=progress)
         return LocalUpdate(delta=delta, samples=len(known), metrics={})
 
-    def evaluate(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> dict[str, float]:
+    def evaluate(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> dict[str, float]:
         """`metrics.evaluate` on the labelled records. Raises TooFewFlows without any."""
         known = data.labelled()
-        return metrics.evaluate(self.predict(tensors, known, normaliser=normaliser), known.family)
+        return metrics.evaluate(self.predict(tensors, known, basis=basis), known.family)
 
-    def calibrate(self, tensors: Tensors, held: EdgeStream, *, normaliser: Tensors | None = None) -> float:
+    def calibrate(self, tensors: Tensors, held: EdgeStream, *, basis: Basis = NO_BASIS) -> float:
         """The organisation's threshold for this model, from the benign records that it held out."""
         if not len(held):
             return metrics.DEFAULT_THRESHOLD
         # features look back at all of an organisation's flows, so the whole stream is scored and then narrowed
-        scores = metrics.attack_probability(self.predict(tensors, held, normaliser=normaliser))
+        scores = metrics.attack_probability(self.predict(tensors, held, basis=basis))
         return metrics.calibrated_threshold(scores[held.family == BENIGN])
 
-    def predict(self, tensors: Tensors, data: EdgeStream, *, normaliser: Tensors | None = None) -> Float32:
+    def predict(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> Float32:
         """Probabilities of the families, (n, families), for every record."""
         check_schema(tensors, MODELS[self.model_name].schema)
-        return _probabilities(tensors, _inputs(data, normaliser))
+        return _probabilities(tensors, _inputs(data, basis))
 
 
 TASKS: Mapping[str, LocalTask] = MappingProxyType(
@@ -230,6 +231,6 @@ def _probabilities(tensors: Tensors, inputs: Float32) -> Float32:
     return softmax(logits(parameters_of(tensors), inputs))
 
 
-def _inputs(data: EdgeStream, normaliser: Tensors | None) -> Float32:
-    features = _features(data)
+def _inputs(data: EdgeStream, basis: Basis) -> Float32:
+    features, normaliser = _features(data), basis.get(EDGE_NORMALISER)
     return features if normaliser is None else normalise(features, normaliser)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from models_ml.codec import Int32
 from models_ml.edge_stream import EdgeStream, concat
-from models_ml.tasks import LocalTask
+from models_ml.tasks import Basis, LocalTask
 
 VALIDATION_FRACTION = 0.15
 TOLERANCE = 0.1
@@ -38,7 +38,7 @@ def compare(
     release: Tensors,
     parent: Tensors,
     held: EdgeStream,
-    normaliser: Tensors | None,
+    basis: Basis,
     tolerance: float = TOLERANCE,
 ) -> Comparison:
     """Score both on `held`; the release is acceptable if it is at most `tolerance` below its parent.
@@ -46,6 +46,6 @@ def compare(
     Raises:
         TooFewFlows: `held` has no record to judge by.
     """
-    before = task.evaluate(parent, held, normaliser=normaliser)[task.score_name]
-    after = task.evaluate(release, held, normaliser=normaliser)[task.score_name]
+    before = task.evaluate(parent, held, basis=basis)[task.score_name]
+    after = task.evaluate(release, held, basis=basis)[task.score_name]
     return Comparison(task.score_name, before, after, acceptable=after >= before - tolerance)

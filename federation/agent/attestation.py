@@ -10,12 +10,12 @@ import orjson
 
 from federation.agent import files
 from federation.agent.errors import CheckFailed, Refused
-from federation.agent.model_store import fetch_model, newest_normaliser
+from federation.agent.model_store import fetch_model, newest_basis
 from federation.agent.records import RecordSource
 from federation.agent.release_review import prove_inclusion
 from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
-from federation.agent.training import normaliser_of
+from federation.agent.training import basis_of
 from federation.round_config import RoundConfig
 from flxdr.core import dsse
 from flxdr.core.dsse import Envelope
@@ -131,9 +131,9 @@ def _own_validation(
     assert header.model_hash is not None
     own = agent.state.update_for(provenance.round_id)
     if own is not None:
-        normaliser = normaliser_of(agent, RoundConfig.decode(own.config))
+        basis = basis_of(agent, RoundConfig.decode(own.config))
     else:
-        normaliser = newest_normaliser(agent, provenance.model_name, below=header.height)
+        basis = newest_basis(agent, provenance.model_name, below=header.height)
     held, parent = records.load().validation, provenance.parent_model_hash
     scores: list[int | None] = []
     try:
@@ -142,7 +142,7 @@ def _own_validation(
             if model_hash is None:
                 scores.append(None)
                 continue
-            score = task.evaluate(fetch_model(agent, model_hash), held, normaliser=normaliser)[task.score_name]
+            score = task.evaluate(fetch_model(agent, model_hash), held, basis=basis)[task.score_name]
             scores.append(round(score * PPM) if math.isfinite(score) else None)
     except TooFewFlows:
         return None

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from federation.agent import chain
 from federation.agent.errors import CheckFailed, DataInvalid, UsageInvalid
-from federation.agent.model_store import fetch_model, newest_normaliser
+from federation.agent.model_store import fetch_model, newest_basis
 from federation.agent.session import Agent
 from flxdr.core.errors import FlxdrError
 from models_ml import codec
 from models_ml.codec import Int32
-from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
+from models_ml.registry import EDGE_CLASSIFIER, MODELS
+from models_ml.tasks import Basis
 
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 LATEST = "latest"
-NORMALISER_SUFFIX = ".normaliser.safetensors"
 
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model and what normalises its features. `height` is the block that released it, where one did.
+    """A model and what it builds on. `height` is the block that released it, where one did.
 
     `withdrawn`: a later block withdrew it; it is to be looked at, never to be used.
     """
@@ -30,18 +31,18 @@ class FoundModel:
     name: str
     model_hash: str
     tensors: dict[str, Int32]
-    normaliser: dict[str, Int32] | None
+    basis: Basis
     height: int | None
     withdrawn: bool = False
 
 
-def find_model(agent: Agent, target: str, *, normaliser: str | None) -> FoundModel:
+def find_model(agent: Agent, target: str, *, basis: Sequence[str] = ()) -> FoundModel:
     """The model that `target` names.
 
     Args:
         target: `latest` (the newest standing release of the classifier), a model hash, or a file.
-        normaliser: a hash or file; by default the file beside a model file, or the newest normaliser that was released
-            before the model.
+        basis: hashes or files of models that it builds on; by default the files beside a model file, or the newest that
+            were released before the model.
 
     Raises:
         UsageInvalid: neither of them.
@@ -59,24 +60,31 @@ def find_model(agent: Agent, target: str, *, normaliser: str | None) -> FoundMod
     else:
         tensors = _read_file(Path(target))
     name = _name_of(tensors)
-    normalised_by = _normaliser(agent, name, target, normaliser, height)
-    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, normalised_by, height, withdrawn)
+    found = _basis(agent, name, target, basis, height)
+    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, found, height, withdrawn)
 
 
-def _normaliser(
-    agent: Agent, name: str, target: str, chosen: str | None, height: int | None
-) -> dict[str, Int32] | None:
-    if name == EDGE_NORMALISER:
-        return None
-    beside = Path(target).with_suffix(NORMALISER_SUFFIX)
-    if chosen is None and height is None and beside.is_file():
-        chosen = str(beside)
-    if chosen is None:
-        return newest_normaliser(agent, name, below=height) if height is not None else None
-    tensors = fetch_model(agent, chosen) if _HASH.match(chosen) else _read_file(Path(chosen))
-    if _name_of(tensors) != EDGE_NORMALISER:
-        raise UsageInvalid(f"{chosen} is no normaliser", expected=f"a model with the schema of {EDGE_NORMALISER}")
-    return tensors
+def beside(path: Path, model_name: str) -> Path:
+    """Where a model that the one in `path` builds on is kept: MODEL.BASIS.safetensors."""
+    return path.with_suffix(f".{model_name}.safetensors")
+
+
+def _basis(agent: Agent, name: str, target: str, chosen: Sequence[str], height: int | None) -> Basis:
+    if height is not None:
+        found = dict(newest_basis(agent, name, below=height))
+    else:
+        kept = {wanted: beside(Path(target), wanted) for wanted in MODELS[name].builds_on}
+        found = {wanted: _read_file(path) for wanted, path in kept.items() if path.is_file()}
+    for given in chosen:
+        tensors = fetch_model(agent, given) if _HASH.match(given) else _read_file(Path(given))
+        kind = _name_of(tensors)
+        if kind not in MODELS[name].builds_on:
+            raise UsageInvalid(
+                f"{given} is of {kind}, on which {name} does not build",
+                expected=" | ".join(MODELS[name].builds_on) or "no model",
+            )
+        found[kind] = tensors
+    return found
 
 
 def _read_file(path: Path) -> dict[str, Int32]:

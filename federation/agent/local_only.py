@@ -11,17 +11,17 @@ from models_ml.errors import TooFewFlows
 from models_ml.fixed_point import add_update
 from models_ml.local_trainer import LocalConfig, Progress
 from models_ml.registry import EDGE_NORMALISER, MODELS
-from models_ml.tasks import task_for
+from models_ml.tasks import Basis, task_for
 
 Tensors = dict[str, Int32]
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model trained on one organisation's records alone, with what it was normalised by."""
+    """A model trained on one organisation's records alone, with what it builds on."""
 
     tensors: Tensors
-    normaliser: Tensors | None
+    basis: Basis
     samples: int
     metrics: dict[str, float]
 
@@ -37,23 +37,26 @@ def train_alone(
     """
     task = task_for(model_name)
     tensors = MODELS[model_name].initial()
-    normaliser = None if model_name == EDGE_NORMALISER else _own_normaliser(records, config)
+    basis = _own_basis(model_name, records, rounds=rounds, config=config)
     samples, metrics = 0, {}
     for number in range(rounds):
         shown = None if progress is None else _shifted(progress, number, rounds)
         own = LocalConfig(**{**vars(config), "seed": config.seed + number})
-        update = task.train(tensors, records.training, own, normaliser=normaliser, progress=shown)
+        update = task.train(tensors, records.training, own, basis=basis, progress=shown)
         tensors = {name: add_update(tensors[name], update.delta[name]) for name in tensors}
         samples, metrics = update.samples, dict(update.metrics)
     with suppress(TooFewFlows):  # no labelled record among the later ones: nothing to say
-        metrics |= task.evaluate(tensors, records.validation, normaliser=normaliser)
-    return LocalModel(tensors, normaliser, samples, metrics)
+        metrics |= task.evaluate(tensors, records.validation, basis=basis)
+    return LocalModel(tensors, basis, samples, metrics)
 
 
-def _own_normaliser(records: Records, config: LocalConfig) -> Tensors:
-    start = MODELS[EDGE_NORMALISER].initial()
-    delta = task_for(EDGE_NORMALISER).train(start, records.training, config).delta
-    return {name: add_update(start[name], delta[name]) for name in start}
+def _own_basis(model_name: str, records: Records, *, rounds: int, config: LocalConfig) -> Basis:
+    """What the model builds on, from the organisation's own records; moments are exact after one round."""
+    basis: dict[str, Tensors] = {}
+    for name in MODELS[model_name].builds_on:
+        once = 1 if name == EDGE_NORMALISER else rounds
+        basis[name] = train_alone(name, records, rounds=once, config=config).tensors
+    return basis
 
 
 def _shifted(progress: Progress, number: int, rounds: int) -> Progress:

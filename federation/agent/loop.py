@@ -72,7 +72,7 @@ class Runner:
     def _step(self) -> bool:
         """One look at the coordinator; whether there was something to do."""
         worked = self._deliver_unsent()
-        due = self._agent.coordinator.get("federation/round/current", {"wait": self._patience(worked)})
+        due = self._agent.coordinator.get("federation/round/current", {"wait": self._patience()})
         state = chain.follow(self._agent, head=due.get("head"))
         self._guarded(partial(self._attend, state), what="checkpoint")
         worked |= self._guarded(partial(self._attest, state), what="statement")
@@ -113,9 +113,9 @@ class Runner:
             )
         return bool(heights)
 
-    def _patience(self, worked: bool) -> int:
+    def _patience(self) -> int:
         """Seconds to wait in the coordinator: short while a block that this agent approved is about to be sealed."""
-        if self._once or worked:
+        if self._once:
             return 0
         known = self._agent.state.chain()
         awaited = known is not None and self._agent.state.approval_at(known.height + 1) is not None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from federation.agent import files
 from federation.agent.errors import CheckFailed
 from federation.agent.session import Agent
 from flxdr.core.errors import FlxdrError
 from models_ml import codec, registry
 from models_ml.codec import Int32, ModelSchema
-from models_ml.registry import EDGE_NORMALISER
+from models_ml.tasks import Basis
 
 KEPT_MODELS = 64
 
@@ -53,11 +55,21 @@ def expected_parent(agent: Agent, model_name: str, *, below: int | None = None) 
     return release.model_hash, release.model_version
 
 
-def newest_normaliser(agent: Agent, model_name: str, *, below: int | None = None) -> dict[str, Int32] | None:
-    """The newest released normaliser (before a height), for a model that reads normalised features."""
-    if model_name == EDGE_NORMALISER:
-        return None
-    release = agent.state.newest_release(EDGE_NORMALISER, below=below)
-    if release is None or release.model_hash is None:
-        return None
-    return fetch_model(agent, release.model_hash, registry.MODELS[EDGE_NORMALISER].schema)
+def newest_basis(agent: Agent, model_name: str, *, below: int | None = None) -> Basis:
+    """The newest releases (before a height) of the models that a model builds on."""
+    spec = registry.get(model_name)
+    named: dict[str, str] = {}
+    for name in spec.builds_on if spec else ():
+        release = agent.state.newest_release(name, below=below)
+        if release is not None and release.model_hash is not None:
+            named[name] = release.model_hash
+    return fetch_basis(agent, named)
+
+
+def fetch_basis(agent: Agent, hashes: Mapping[str, str]) -> Basis:
+    """The models that another builds on, from their hashes by name.
+
+    Raises:
+        As `fetch_model`.
+    """
+    return {name: fetch_model(agent, digest, registry.MODELS[name].schema) for name, digest in hashes.items()}

@@ -17,7 +17,7 @@ from flxdr.core.clock import format_timestamp
 from models_ml.codec import Int32
 from models_ml.dpsgd import RecordNoise
 from models_ml.local_trainer import LocalConfig, Progress
-from models_ml.tasks import LocalTask, LocalUpdate
+from models_ml.tasks import Basis, LocalTask, LocalUpdate
 from privacy.dp.coins import SecretCoins
 from privacy.dp.composition import PPM
 from privacy.mechanism import Mechanism, SampledGaussian, parse
@@ -32,7 +32,7 @@ def trained_update(
     *,
     task: LocalTask,
     parent: Tensors,
-    normaliser: Tensors | None,
+    basis: Basis,
     local: LocalConfig,
     progress: Progress | None,
 ) -> LocalUpdate:
@@ -55,10 +55,10 @@ def trained_update(
             local,
             noise=record_noise(mechanism),
             coins=PaidCoins(partial(charge, agent, config.round_id, mechanism)),
-            normaliser=normaliser,
+            basis=basis,
             progress=progress,
         )
-    update = task.train(parent, records.training, local, normaliser=normaliser, progress=progress)
+    update = task.train(parent, records.training, local, basis=basis, progress=progress)
     bounded = clip_to_norm(update.delta, config.clip_norm_ppm)
     if mechanism is None:
         return replace(update, delta=bounded)

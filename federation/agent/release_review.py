@@ -6,11 +6,11 @@ import math
 
 from federation.agent.errors import CheckFailed, Refused
 from federation.agent.masking.verification import verify_sums
-from federation.agent.model_store import expected_parent, fetch_model, newest_normaliser
+from federation.agent.model_store import expected_parent, fetch_model, newest_basis
 from federation.agent.records import RecordSource
 from federation.agent.session import Agent
 from federation.agent.state_rows import PreparedUpdate
-from federation.agent.training import normaliser_of, parent_of
+from federation.agent.training import basis_of, parent_of
 from federation.masking.steps import Step
 from federation.round_config import RoundConfig
 from ledger.chain import merkle
@@ -19,7 +19,7 @@ from models_ml import registry
 from models_ml.codec import Int32, ModelSchema, schema_of
 from models_ml.edge_stream import EdgeStream
 from models_ml.errors import TooFewFlows
-from models_ml.tasks import TASKS, LocalTask
+from models_ml.tasks import TASKS, Basis, LocalTask
 from models_ml.validation import compare
 
 
@@ -66,8 +66,8 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
         steps.append(
             "7. The openings of the encrypted sums are right" + (", and give this model." if computed else ".")
         )
-    normaliser = normaliser_of(agent, config) if config else newest_normaliser(agent, provenance.model_name)
-    return _validate(agent, provenance, (candidate, normaliser), records, steps)
+    basis = basis_of(agent, config) if config else newest_basis(agent, provenance.model_name)
+    return _validate(agent, provenance, (candidate, basis), records, steps)
 
 
 def _check_parent(agent: Agent, provenance: Provenance) -> int:
@@ -151,11 +151,11 @@ def _schema(provenance: Provenance, config: RoundConfig | None) -> ModelSchema |
 def _validate(
     agent: Agent,
     provenance: Provenance,
-    models: tuple[dict[str, Int32], dict[str, Int32] | None],
+    models: tuple[dict[str, Int32], Basis],
     records: RecordSource,
     steps: list[str],
 ) -> bool:
-    candidate, normaliser = models
+    candidate, basis = models
     task = TASKS.get(provenance.model_name)
     if task is None or not records.is_configured:
         steps.append(f"8. Not validated: no {'task for this model' if task is None else 'flow records'} here.")
@@ -164,13 +164,11 @@ def _validate(
     parent_hash = provenance.parent_model_hash
     try:
         if parent_hash is None or agent.state.release_of(parent_hash) is None:
-            steps.append(_first_score(task, candidate, validation, normaliser))
+            steps.append(_first_score(task, candidate, validation, basis))
             return True
         parent = fetch_model(agent, parent_hash, schema_of(candidate))
         tolerance = agent.config.policy.tolerance
-        found = compare(
-            task, release=candidate, parent=parent, held=validation, normaliser=normaliser, tolerance=tolerance
-        )
+        found = compare(task, release=candidate, parent=parent, held=validation, basis=basis, tolerance=tolerance)
     except TooFewFlows as error:
         steps.append(f"8. Not validated: {error.detail}")
         return False
@@ -184,11 +182,9 @@ def _validate(
     return True
 
 
-def _first_score(
-    task: LocalTask, candidate: dict[str, Int32], validation: EdgeStream, normaliser: dict[str, Int32] | None
-) -> str:
+def _first_score(task: LocalTask, candidate: dict[str, Int32], validation: EdgeStream, basis: Basis) -> str:
     """An untrained parent is no yardstick: a first release only has to give a finite score."""
-    score = task.evaluate(candidate, validation, normaliser=normaliser).get(task.score_name, math.nan)
+    score = task.evaluate(candidate, validation, basis=basis).get(task.score_name, math.nan)
     if not math.isfinite(score):
         raise CheckFailed(f"{task.score_name} of the candidate is {score}", expected="a finite score")
     return f"8. First release: {task.score_name} {score:.4f} on local validation; an untrained parent is no yardstick."

@@ -8,7 +8,7 @@ from dataclasses import replace
 from federation import statements
 from federation.agent import files
 from federation.agent.errors import CheckFailed, Refused
-from federation.agent.model_store import expected_parent, fetch_model
+from federation.agent.model_store import expected_parent, fetch_basis, fetch_model
 from federation.agent.private_training import trained_update
 from federation.agent.records import Records
 from federation.agent.session import Agent
@@ -22,8 +22,7 @@ from models_ml.codec import Int32, ModelSchema
 from models_ml.errors import TooFewFlows
 from models_ml.fixed_point import add_update
 from models_ml.local_trainer import LocalConfig, Progress
-from models_ml.registry import EDGE_NORMALISER
-from models_ml.tasks import LocalTask, LocalUpdate, task_for
+from models_ml.tasks import Basis, LocalTask, LocalUpdate, task_for
 from privacy.mechanism import NO_MECHANISM
 
 KEPT_UPDATES = 32
@@ -41,7 +40,7 @@ def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progr
 
     Raises:
         PrivacyLimitReached: the organisation's own limit would be exceeded.
-        CheckFailed: the parent or the normaliser is not what the verified chain says.
+        CheckFailed: the parent or the basis is not what the verified chain says.
     """
     kept = agent.state.update_for(config.round_id)
     if kept is not None:
@@ -68,23 +67,23 @@ def train(agent: Agent, config: RoundConfig, records: Records, progress: Progres
 
     Raises:
         PrivacyLimitReached: the organisation's own limit would be exceeded.
-        CheckFailed: the parent or the normaliser is not what the verified chain says.
+        CheckFailed: the parent or the basis is not what the verified chain says.
     """
     task = task_for(config.model_name)
-    parent, normaliser = parent_of(agent, config), normaliser_of(agent, config)
+    parent, basis = parent_of(agent, config), basis_of(agent, config)
     update = trained_update(
         agent,
         config,
         records,
         task=task,
         parent=parent,
-        normaliser=normaliser,
+        basis=basis,
         local=_local_config(agent, config),
         progress=progress,
     )
     if config.privacy != NO_MECHANISM:
         return update
-    figures = _validation(task, parent, update.delta, records, normaliser)
+    figures = _validation(task, parent, update.delta, records, basis)
     figures["sanitization_rate"] = records.sanitization_rate
     return replace(update, metrics=update.metrics | figures)
 
@@ -188,21 +187,19 @@ def _check_optimizer_state(agent: Agent, config: RoundConfig) -> None:
         )
 
 
-def normaliser_of(agent: Agent, config: RoundConfig) -> dict[str, Int32] | None:
-    """The normaliser that the round names; it has to be a release on the verified chain.
+def basis_of(agent: Agent, config: RoundConfig) -> Basis:
+    """The models that the round builds on, as it names them; each has to be a release on the verified chain.
 
     Raises:
-        CheckFailed: it is not.
+        CheckFailed: one is not.
     """
-    named = config.local.normaliser_hash
-    if named is None:
-        return None
-    release = agent.state.release_of(named)
-    if release is None or release.model_name != EDGE_NORMALISER or release.withdrawn:
-        raise CheckFailed(
-            f"the round's normaliser {named} is no release that stands", expected=f"a sealed {EDGE_NORMALISER}"
-        )
-    return fetch_model(agent, named, registry.MODELS[EDGE_NORMALISER].schema)
+    for name, model_hash in config.local.basis.items():
+        release = agent.state.release_of(model_hash)
+        if release is None or release.model_name != name or release.withdrawn:
+            raise CheckFailed(
+                f"the round builds on the {name} {model_hash}, no release that stands", expected=f"a sealed {name}"
+            )
+    return fetch_basis(agent, config.local.basis)
 
 
 def _local_config(agent: Agent, config: RoundConfig) -> LocalConfig:
@@ -220,12 +217,12 @@ def _validation(
     parent: dict[str, Int32],
     delta: dict[str, Int32],
     records: Records,
-    normaliser: dict[str, Int32] | None,
+    basis: Basis,
 ) -> dict[str, float]:
     """What is reported of the locally trained model: its figures on the records that it was not trained on."""
     trained = {name: add_update(parent[name], delta[name]) for name in parent}
     try:
-        figures = task.evaluate(trained, records.validation, normaliser=normaliser)
+        figures = task.evaluate(trained, records.validation, basis=basis)
     except TooFewFlows:
         return {}
     return {name: figures[name] for name in REPORTED if name in figures}

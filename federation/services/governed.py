@@ -62,7 +62,7 @@ def _withdraw(entry: WithdrawRelease, block: Block, clock: Clock) -> None:
     for training_round in TrainingRound.objects.filter(status__in=TrainingRound.OPEN):
         config = RoundConfig.decode(bytes(training_round.config))
         is_child = config.model_name == entry.model_name and config.parent_version in withdrawn
-        if is_child or config.local.normaliser_hash in gone:
+        if is_child or not gone.isdisjoint(config.local.basis.values()):
             rounds.stop_round(
                 round_id=config.round_id,
                 code=PARENT_WITHDRAWN,

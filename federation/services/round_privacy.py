@@ -12,8 +12,9 @@ import privacy.selectors
 from federation.errors import PrivacyRequired, RoundParametersInvalid
 from federation.masking.honest import counted_on
 from federation.round_config import PPM, LocalTraining
-from federation.services.round_setup import NORMALISER, ChosenProtection, bounded, ppm
+from federation.services.round_setup import ChosenProtection, bounded, ppm
 from models_ml.normalisation import RECORD_NORM
+from models_ml.registry import EDGE_NORMALISER
 from models_ml.tasks import TASKS
 from privacy.mechanism import NO_MECHANISM, NONE, ORGANIZATION, RECORD
 from privacy.selectors import NoiseGoal, RecordPlan
@@ -46,7 +47,7 @@ def noise_goal(model_name: str, choices: Mapping[str, Any] | None) -> NoiseGoal:
     if goal.mode == NONE and chosen:
         raise _useless(sorted(chosen)[0], "a mode that adds noise, record | organization")
     if "clip_ppm" in chosen:
-        if goal.mode == RECORD and model_name == NORMALISER:
+        if goal.mode == RECORD and model_name == EDGE_NORMALISER:
             raise _useless("clip_ppm", f"nothing: a record's moments are bounded by {RECORD_NORM:g}")
         goal = replace(goal, clip_ppm=bounded(chosen["clip_ppm"], 1, configured.clip_ppm, field="privacy.clip_ppm"))
     if "epsilon_ppm" in chosen:
@@ -101,7 +102,7 @@ def _mode(name: Any) -> str:
 
 def _record_plan(model_name: str, goal: NoiseGoal, local: LocalTraining) -> RecordPlan | None:
     """How agents train the model on single records: moments are taken once and of all records, the rest by DP-SGD."""
-    if model_name == NORMALISER:
+    if model_name == EDGE_NORMALISER:
         return RecordPlan(clip_ppm=ppm(RECORD_NORM), sampling_ppm=PPM, steps=1)
     return privacy.selectors.training_plan(local.epochs, clip_ppm=goal.clip_ppm) if model_name in TASKS else None
 

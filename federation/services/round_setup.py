@@ -14,19 +14,16 @@ from federation.aggregation.fedavg import FedAvg
 from federation.aggregation.fedprox import FedProx
 from federation.aggregation.strategy import Strategy
 from federation.aggregation.weighting import WEIGHTINGS
-from federation.errors import IncompatibleAggregation, RoundParametersInvalid, TooFewOrganizations
+from federation.errors import BasisMissing, IncompatibleAggregation, RoundParametersInvalid, TooFewOrganizations
 from federation.models import ModelVersion, Organization
 from federation.protection import registry as protections
 from federation.protection.interface import Combination
 from federation.round_config import PPM, LocalTraining
+from models_ml.registry import EDGE_NORMALISER, MODELS, TGNN
 
 DEFAULT_MINIMUM = 2
 """Organisations that a round needs when nobody says otherwise: with one alone there is nothing to federate."""
 DEFAULT_EPOCHS = 1
-NORMALISER = "edge-normaliser"
-"""The model whose aggregate is exact statistics: it is averaged by samples and never pulled back."""
-NORMALISED = {"edge-classifier": NORMALISER}
-"""Models whose organisations normalise their features with the newest release of another model."""
 
 _LOCAL_BOUNDS = {
     "epochs": (1, 1000),
@@ -58,11 +55,11 @@ def aggregation(
         IncompatibleAggregation: the model cannot be aggregated in this way.
     """
     if method is None:
-        method = FedAvg.name if model_name == NORMALISER else settings.FLXDR.aggregation_method
+        method = FedAvg.name if model_name == EDGE_NORMALISER else settings.FLXDR.aggregation_method
     chosen = _configured(method, params or {}) | dict(params or {})
     strategy = registry.build(method, chosen)
     how = _weighting(model_name, weighting)
-    if model_name == NORMALISER and (method, how) != (FedAvg.name, "samples"):
+    if model_name == EDGE_NORMALISER and (method, how) != (FedAvg.name, "samples"):
         raise IncompatibleAggregation(
             f"{model_name} pools exact statistics, which {method} with {how} weights would distort",
             expected=f"aggregation_method {FedAvg.name} and weighting samples",
@@ -110,7 +107,7 @@ def optimizer_state(parent: ModelVersion | None, chosen: Aggregation) -> str | N
 def _weighting(model_name: str, how: str | None) -> str:
     """How organisations are weighed: by samples, except that agents' models cap what one organisation can claim."""
     if how is None:
-        return "samples" if model_name in (settings.FLXDR.default_model, NORMALISER) else "capped"
+        return "samples" if model_name in (settings.FLXDR.default_model, EDGE_NORMALISER) else "capped"
     if how not in WEIGHTINGS:
         raise RoundParametersInvalid(f"weighting {how!r}", expected=" | ".join(WEIGHTINGS), field="weighting")
     return how
@@ -121,6 +118,7 @@ def local_training(model_name: str, chosen: Aggregation, overrides: Mapping[str,
 
     Raises:
         RoundParametersInvalid: an unknown name, or a value out of range.
+        BasisMissing: a model that this one cannot do without has no release.
     """
     pull = chosen.params.get("lambda_ppm", 0)
     values: dict[str, int] = {
@@ -135,8 +133,28 @@ def local_training(model_name: str, chosen: Aggregation, overrides: Mapping[str,
                 f"no local parameter {name!r}", expected=", ".join(_LOCAL_BOUNDS), field=f"local.{name}"
             )
         values[name] = bounded(value, *_LOCAL_BOUNDS[name], field=f"local.{name}")
-    normaliser = selectors.released_version(NORMALISED[model_name]) if model_name in NORMALISED else None
-    return LocalTraining(**values, normaliser_hash=normaliser.model_hash if normaliser else None)
+    basis = _basis(model_name)
+    return LocalTraining(**values, normaliser_hash=basis.get(EDGE_NORMALISER), network_hash=basis.get(TGNN))
+
+
+def _basis(model_name: str) -> Mapping[str, str]:
+    """Hashes of the newest releases that the model builds on, by name.
+
+    Raises:
+        BasisMissing: there is no release of a model without which it cannot be trained.
+    """
+    spec = MODELS.get(model_name)
+    if spec is None:
+        return {}
+    released = {name: selectors.released_version(name) for name in spec.builds_on}
+    missing = sorted(name for name in spec.requires if released[name] is None)
+    if missing:
+        raise BasisMissing(
+            f"{model_name} builds on {', '.join(missing)}, of which no release stands",
+            expected=f"a release of {' and of '.join(missing)}",
+            action=f"Train {missing[0]} first.",
+        )
+    return {name: version.model_hash for name, version in released.items() if version is not None}
 
 
 @dataclass(frozen=True)

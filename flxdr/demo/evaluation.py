@@ -12,6 +12,7 @@ from models_ml import comparison
 from models_ml.codec import Int32
 from models_ml.local_trainer import LocalConfig
 from models_ml.partitions import Partition
+from models_ml.tasks import Basis
 
 Figures = dict[str, float]
 Tensors = Mapping[str, Int32]
@@ -45,7 +46,7 @@ def compare(
     files: Mapping[str, OrganizationFiles],
     *,
     model: Tensors,
-    normaliser: Tensors,
+    basis: Basis,
     local: LocalConfig,
     rounds: int,
 ) -> Comparison:
@@ -65,6 +66,6 @@ def compare(
         unknown=int(np.sum(~np.isin(tested, trained))),
         alone={row.organization: row.figures for row in alone},
         alone_mean=comparison.mean_figures(alone),
-        federated=comparison.federated(partitions, classifier=model, normaliser=normaliser).figures,
+        federated=comparison.federated(partitions, classifier=model, basis=basis).figures,
         centralised=comparison.centralised(partitions, rounds=rounds, config=free).figures,
     )

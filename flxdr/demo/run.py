@@ -163,7 +163,7 @@ class _Demo:
             codec.decode(self._operator.model_file(self._operator.released_model(name)["model_hash"]))
             for name in (EDGE_CLASSIFIER, EDGE_NORMALISER)
         )
-        comparison = compare(self._files, model=model, normaliser=normaliser, local=LOCAL, rounds=ROUNDS)
+        comparison = compare(self._files, model=model, basis={EDGE_NORMALISER: normaliser}, local=LOCAL, rounds=ROUNDS)
         self._screen.table(comparison.rows(), f"on the {comparison.flows} test flows of all organisations")
         if comparison.unknown:
             self._screen.note(f"{comparison.unknown} of these flows are of a family that no organisation trained on")

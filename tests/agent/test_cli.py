@@ -213,7 +213,7 @@ def test_train_writes_a_model_that_evaluate_reads(bench: Bench, tmp_path: Path) 
 
     found = bench.cli_json("evaluate", str(out), "--data", str(test))
     assert found["model_hash"] == answer["model_hash"]
-    assert (found["normalised"], found["block_height"], found["metrics"]["n"]) == (True, None, 240)
+    assert (list(found["basis"]), found["block_height"], found["metrics"]["n"]) == ([NORMALISER], None, 240)
     assert found["metrics"]["macro_binary_f1"] > 0.9
     assert "macro_binary_f1" in bench.cli("evaluate", str(out)).stdout
     assert bench.coordinator.requests == []
@@ -230,9 +230,9 @@ def test_a_released_model_is_evaluated_with_the_normaliser_before_it(bench: Benc
     released(bench, NORMALISER)
     released(bench, CLASSIFIER)
     latest = bench.cli_json("evaluate", "latest")
-    assert (latest["model"], latest["block_height"], latest["normalised"]) == (CLASSIFIER, 4, True)
+    assert (latest["model"], latest["block_height"], list(latest["basis"])) == (CLASSIFIER, 4, [NORMALISER])
     by_hash = bench.cli_json("evaluate", bench.coordinator.state.releases[NORMALISER].newest.model_hash)
-    assert (by_hash["model"], by_hash["block_height"], by_hash["normalised"]) == (NORMALISER, 3, False)
+    assert (by_hash["model"], by_hash["block_height"], by_hash["basis"]) == (NORMALISER, 3, {})
 
 
 def test_evaluate_refuses_what_is_no_model(bench: Bench, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_evaluate_refuses_what_is_no_model(bench: Bench, tmp_path: Path) -> None
     assert bench.cli("evaluate", "0" * 64).exit_code == ExitCode.REFUSED
     released(bench, CLASSIFIER)
     wrong = bench.coordinator.state.releases[CLASSIFIER].newest.model_hash
-    assert bench.cli("evaluate", wrong, "--normaliser", wrong).exit_code == ExitCode.USAGE
+    assert bench.cli("evaluate", wrong, "--basis", wrong).exit_code == ExitCode.USAGE
 
 
 def test_an_unknown_model_cannot_be_trained(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from models_ml.features import extract
 from models_ml.fixed_point import add_update, round_half_up_div
 from models_ml.local_trainer import LocalConfig
 from models_ml.partitions import Partition
-from models_ml.registry import MODELS
+from models_ml.registry import EDGE_NORMALISER, MODELS
 from models_ml.synthetic import FAMILIES_OF, generate
 from models_ml.synthetic.attacks import CAMPAIGNS
 from models_ml.tasks import LocalUpdate, task_for
@@ -78,14 +78,14 @@ def test_federation_pays_and_everything_is_compared_by_the_same_rules(partitions
     model = MODELS["edge-classifier"].initial()
     for number in range(6):
         updates = [
-            classify.train(model, fit, LocalConfig(seed=10 * number + index), normaliser=normaliser)
+            classify.train(model, fit, LocalConfig(seed=10 * number + index), basis={EDGE_NORMALISER: normaliser})
             for index, fit in enumerate(fits)
         ]
         model = aggregate(model, updates, [1] * len(updates))
 
     done: list[str] = []
     alone = local_only(partitions, rounds=6, config=CONFIG, progress=done.append)
-    together = federated(partitions, classifier=model, normaliser=normaliser)
+    together = federated(partitions, classifier=model, basis={EDGE_NORMALISER: normaliser})
     pooled = centralised(partitions, rounds=6, config=CONFIG)
 
     assert done == [row.organization for row in alone] == list(partitions)

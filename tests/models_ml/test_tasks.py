@@ -14,18 +14,19 @@ from models_ml.local_trainer import LocalConfig
 from models_ml.metrics import attack_probability
 from models_ml.normalisation import RECORD_NORM, moments
 from models_ml.registry import MODELS
-from models_ml.tasks import TASKS, EdgeClassifierTask, task_for
+from models_ml.tasks import NO_BASIS, TASKS, EdgeClassifierTask, task_for
 from models_ml.validation import compare, hold_out
 from privacy.dp.coins import SecretCoins
 from tests.models_ml.streams import stream, two_families
 
 FLOWS = two_families(seed=11, count=600)
 NORMALISER = moments(extract(FLOWS))
+BASIS = {"edge-normaliser": NORMALISER}
 PARENT = MODELS["edge-classifier"].initial()
 
 
 def trained(epochs: int = 4) -> dict[str, np.ndarray]:
-    update = task_for("edge-classifier").train(PARENT, FLOWS, LocalConfig(epochs=epochs), normaliser=NORMALISER)
+    update = task_for("edge-classifier").train(PARENT, FLOWS, LocalConfig(epochs=epochs), basis=BASIS)
     return {name: add_update(PARENT[name], update.delta[name]) for name in PARENT}
 
 
@@ -44,7 +45,7 @@ def test_private_updates_have_the_schema_and_measure_nothing_on_the_records(name
         LocalConfig(learning_rate=0.1),
         noise=NOISE[name],
         coins=SecretCoins(),
-        normaliser=NORMALISER if name == "edge-classifier" else None,
+        basis=BASIS if name == "edge-classifier" else NO_BASIS,
         progress=lambda *call: calls.append(call),
     )
     check_schema(update.delta, MODELS[name].schema)
@@ -107,8 +108,8 @@ def test_without_records_there_is_nothing_to_do(name: str) -> None:
 def test_training_improves_the_figures_on_later_records() -> None:
     task = task_for("edge-classifier")
     later = two_families(seed=12, count=300)
-    before = task.evaluate(PARENT, later, normaliser=NORMALISER)
-    after = task.evaluate(trained(), later, normaliser=NORMALISER)
+    before = task.evaluate(PARENT, later, basis=BASIS)
+    after = task.evaluate(trained(), later, basis=BASIS)
     assert after["macro_binary_f1"] > 0.97
     assert after["macro_binary_f1"] > before["macro_binary_f1"] + 0.2
     assert after[task.score_name] > before[task.score_name]
@@ -127,8 +128,8 @@ def test_unlabelled_records_take_no_part() -> None:
 
 
 def test_reported_metrics_are_those_of_the_trained_model() -> None:
-    update = task_for("edge-classifier").train(PARENT, FLOWS, LocalConfig(epochs=4), normaliser=NORMALISER)
-    figures = task_for("edge-classifier").evaluate(trained(4), FLOWS, normaliser=NORMALISER)
+    update = task_for("edge-classifier").train(PARENT, FLOWS, LocalConfig(epochs=4), basis=BASIS)
+    figures = task_for("edge-classifier").evaluate(trained(4), FLOWS, basis=BASIS)
     assert update.metrics["accuracy"] == pytest.approx(figures["accuracy"])
     assert update.metrics["loss"] > 0
 
@@ -136,13 +137,13 @@ def test_reported_metrics_are_those_of_the_trained_model() -> None:
 def test_calibration_uses_benign_records_only() -> None:
     task = EdgeClassifierTask()
     model = trained()
-    threshold = task.calibrate(model, FLOWS, normaliser=NORMALISER)
+    threshold = task.calibrate(model, FLOWS, basis=BASIS)
     benign = FLOWS.family == 0
-    scores = attack_probability(task.predict(model, FLOWS, normaliser=NORMALISER))
+    scores = attack_probability(task.predict(model, FLOWS, basis=BASIS))
     assert 0 < threshold <= 0.5
     assert np.mean(scores[benign] >= threshold) <= 0.01
-    assert task.calibrate(model, EdgeStream.empty(), normaliser=NORMALISER) == 0.5
-    assert task.calibrate(model, FLOWS.select(~benign), normaliser=NORMALISER) == 0.5
+    assert task.calibrate(model, EdgeStream.empty(), basis=BASIS) == 0.5
+    assert task.calibrate(model, FLOWS.select(~benign), basis=BASIS) == 0.5
 
 
 def test_records_are_held_out_at_the_end_of_each_capture() -> None:
@@ -155,14 +156,14 @@ def test_records_are_held_out_at_the_end_of_each_capture() -> None:
 def test_a_release_is_compared_with_its_parent() -> None:
     task = task_for("edge-classifier")
     _, held = hold_out(FLOWS)
-    better = compare(task, release=trained(), parent=PARENT, held=held, normaliser=NORMALISER)
+    better = compare(task, release=trained(), parent=PARENT, held=held, basis=BASIS)
     assert better.acceptable
     assert better.release_score > better.parent_score
-    worse = compare(task, release=PARENT, parent=trained(), held=held, normaliser=NORMALISER)
+    worse = compare(task, release=PARENT, parent=trained(), held=held, basis=BASIS)
     assert not worse.acceptable
     gap = worse.parent_score - worse.release_score
     for tolerance, acceptable in ((gap - 1e-6, False), (gap + 1e-6, True)):
-        verdict = compare(task, release=PARENT, parent=trained(), held=held, normaliser=NORMALISER, tolerance=tolerance)
+        verdict = compare(task, release=PARENT, parent=trained(), held=held, basis=BASIS, tolerance=tolerance)
         assert verdict.acceptable is acceptable
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from federation.agent import files, local_only
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, surroundings
 from federation.agent.errors import DataInvalid, StopRequested, UsageInvalid
-from federation.agent.evaluation import NORMALISER_SUFFIX, find_model
+from federation.agent.evaluation import beside, find_model
 from federation.agent.loop import Runner
 from federation.agent.output import table
 from federation.agent.records import RecordSource
@@ -88,8 +88,8 @@ def train(
         path.parent.mkdir(parents=True, exist_ok=True)
         body = codec.encode(trained.tensors)
         files.write_durably(path, body)
-        if trained.normaliser is not None:
-            files.write_durably(path.with_suffix(NORMALISER_SUFFIX), codec.encode(trained.normaliser))
+        for name, tensors in trained.basis.items():
+            files.write_durably(beside(path, name), codec.encode(tensors))
         document = {
             "model": model,
             "file": str(path),
@@ -111,15 +111,16 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option("--data", help="Flow records; default: one's own validation records.")
     ] = None,
-    normaliser: Annotated[
-        str | None, typer.Option("--normaliser", help="Hash or file, where it is not the obvious one.")
+    basis: Annotated[
+        list[str] | None,
+        typer.Option("--basis", help="Hash or file of a model that it builds on, where it is not the obvious one."),
     ] = None,
     home: Home = DEFAULT_HOME,
     machine: Json = False,
 ) -> None:
     """Evaluate a model on labelled flow records."""
     with opened(context, home, machine) as agent:
-        found = find_model(agent, target, normaliser=normaliser)
+        found = find_model(agent, target, basis=basis or ())
         source = _source(agent)
         stream, reports = _own_validation(source) if data is None else source.load_file(data)
         _warn_of_bad_lines(agent, reports)
@@ -127,13 +128,13 @@ def evaluate(
             raise DataInvalid("there is no record to evaluate on", expected="at least one")
         if found.withdrawn:
             agent.output.warn(f"model {found.model_hash} was withdrawn by the members: it is to be used no more")
-        figures = task_for(found.name).evaluate(found.tensors, stream, normaliser=found.normaliser)
+        figures = task_for(found.name).evaluate(found.tensors, stream, basis=found.basis)
         document = {
             "model": found.name,
             "model_hash": found.model_hash,
             "block_height": found.height,
             "withdrawn": found.withdrawn,
-            "normalised": found.normaliser is not None,
+            "basis": {name: codec.model_hash(codec.encode(tensors)) for name, tensors in found.basis.items()},
             "metrics": figures,
             "records": [report.as_json() for report in reports],
         }

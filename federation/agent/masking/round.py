@@ -46,7 +46,7 @@ def join(agent: Agent, config: RoundConfig, records: Records, progress: Progress
     """Train, and keep what was trained, with new secrets, until it is masked.
 
     Raises:
-        CheckFailed: this home has left the round, or the parent or the normaliser is not what the verified chain says.
+        CheckFailed: this home has left the round, or the parent or the basis is not what the verified chain says.
     """
     if agent.state.masking.has_left(config.round_id):
         raise CheckFailed(
