@@ -166,9 +166,7 @@ class EdgeClassifierTask:
         Raises:
             TooFewFlows: no labelled records.
         """
-        check_schema(parent, MODELS[self.model_name].schema)
-        known = data.labelled()
-        inputs = _inputs(known, basis)
+        known, inputs = self._examples(parent, data, basis)
         result = train(parent, inputs, known.family, config, progress)
         trained = {name: add_update(parent[name], delta) for name, delta in result.delta.items()}
         figures = metrics.evaluate(_probabilities(trained, inputs), known.family)
@@ -191,9 +189,7 @@ class EdgeClassifierTask:
         Raises:
             TooFewFlows: no labelled records.
         """
-        check_schema(parent, MODELS[self.model_name].schema)
-        known = data.labelled()
-        inputs = _inputs(known, basis)
+        known, inputs = self._examples(parent, data, basis)
         delta = train_privately(parent, inputs, known.family, config, noise=noise, coins=coins, progress=progress)
         return LocalUpdate(delta=delta, samples=len(known), metrics={})
 
@@ -214,6 +210,12 @@ class EdgeClassifierTask:
         """Probabilities of the families, (n, families), for every record."""
         check_schema(tensors, MODELS[self.model_name].schema)
         return _probabilities(tensors, _inputs(data, basis))
+
+    def _examples(self, parent: Tensors, data: EdgeStream, basis: Basis) -> tuple[EdgeStream, Float32]:
+        """The labelled records, and what the model reads of them."""
+        check_schema(parent, MODELS[self.model_name].schema)
+        known = data.labelled()
+        return known, _inputs(known, basis)
 
 
 TASKS: Mapping[str, LocalTask] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from federation import statements
@@ -46,20 +47,7 @@ def prepare(agent: Agent, config: RoundConfig, records: Records, progress: Progr
     if kept is not None:
         return kept
     update = train(agent, config, records, progress)
-    body = codec.encode(update.delta)
-    statement = statements.submission(
-        chain_id=config.chain_id,
-        round_id=config.round_id,
-        config_hash=config.config_hash,
-        org=agent.org_id,
-        parent_hash=config.parent_hash,
-        kind="delta",
-        samples=update.samples,
-        privacy=config.privacy,
-        wire_digest=hashlib.sha256(body).hexdigest(),
-        metrics=update.metrics,
-    )
-    return keep(agent, config, body, update.samples, statement)
+    return keep(agent, config, codec.encode(update.delta), samples=update.samples, metrics=update.metrics)
 
 
 def train(agent: Agent, config: RoundConfig, records: Records, progress: Progress | None = None) -> LocalUpdate:
@@ -88,9 +76,35 @@ def train(agent: Agent, config: RoundConfig, records: Records, progress: Progres
     return replace(update, metrics=update.metrics | figures)
 
 
-def keep(agent: Agent, config: RoundConfig, body: bytes, samples: int, statement: bytes) -> PreparedUpdate:
-    """Sign what is to be submitted, and keep it before anybody learns of it."""
+def keep(
+    agent: Agent,
+    config: RoundConfig,
+    body: bytes,
+    *,
+    samples: int,
+    metrics: Mapping[str, float],
+    roster_hash: str | None = None,
+) -> PreparedUpdate:
+    """Sign what is to be submitted, and keep it before anybody learns of it.
+
+    Args:
+        body: the update as a tensor file, or masked.
+        roster_hash: of a masked round.
+    """
     wire_digest = hashlib.sha256(body).hexdigest()
+    statement = statements.submission(
+        chain_id=config.chain_id,
+        round_id=config.round_id,
+        config_hash=config.config_hash,
+        org=agent.org_id,
+        parent_hash=config.parent_hash,
+        kind="delta" if roster_hash is None else "masked",
+        samples=samples,
+        privacy=config.privacy,
+        wire_digest=wire_digest,
+        metrics=metrics,
+        roster_hash=roster_hash,
+    )
     prepared = PreparedUpdate(
         round_id=config.round_id,
         config=config.encode(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.masking.roster import SMALLEST_GROUP
+from privacy.secagg.group import FEWEST
 
 
 def counted_on(*, least: int, most: int, buckets: int) -> int:
@@ -16,7 +16,7 @@ def counted_on(*, least: int, most: int, buckets: int) -> int:
         most: organisations that may take part.
         buckets: of the round; 0 where all organisations are one group.
     """
-    fewest = SMALLEST_GROUP if buckets else max(least, SMALLEST_GROUP)
-    largest = 2 * SMALLEST_GROUP - 1 if buckets else max(most, fewest)
+    fewest = FEWEST if buckets else max(least, FEWEST)
+    largest = 2 * FEWEST - 1 if buckets else max(most, fewest)
     sizes = range(fewest, min(largest, fewest + 2) + 1)  # three more organisations are one more honest one
     return min(2 * size // 3 + 1 - (size - 1) // 3 for size in sizes)

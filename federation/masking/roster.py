@@ -20,11 +20,7 @@ from federation.masking import scaling
 from federation.masking.draw import commitment
 from federation.round_config import RoundConfig
 from flxdr.core import canonical
-from privacy.secagg.group import Group, Party
-
-SMALLEST_GROUP = 3
-"""In a sum of two each of them sees the other's update."""
-LARGEST_GROUP = 200
+from privacy.secagg.group import FEWEST, Group, Party
 
 _Key = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
@@ -148,9 +144,9 @@ class Roster:
             RosterInvalid: too few organisations.
         """
         names = self.drawn
-        count = len(names) // SMALLEST_GROUP if self.config.masking_buckets else 1
-        if len(names) < SMALLEST_GROUP or count < max(1, self.config.masking_buckets):
-            needed = SMALLEST_GROUP * max(1, self.config.masking_buckets)
+        count = len(names) // FEWEST if self.config.masking_buckets else 1
+        if len(names) < FEWEST or count < max(1, self.config.masking_buckets):
+            needed = FEWEST * max(1, self.config.masking_buckets)
             raise RosterInvalid(f"{len(names)} organizations advertised", expected=f"at least {needed}")
         return [self._group(sorted(names[index::count])) for index in range(count)]
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from federation.errors import IncompatibleProtection
 from federation.protection.interface import Combination
+from privacy.secagg.group import FEWEST, MOST
 
-SMALLEST_BUCKET = 3
-LARGEST_GROUP = 200
 OVER_BUCKETS = ("median", "trimmed_mean")
 """The robust methods that compare coordinate by coordinate, which the means of buckets stand for."""
 
@@ -29,11 +28,11 @@ class Masked:
     def buckets_for(self, combination: Combination) -> int:
         self._require_keys(combination)
         if combination.robust_method is None:
-            self._require(combination, SMALLEST_BUCKET, "in a sum of two each sees the other's update")
-            if combination.participants > LARGEST_GROUP:
+            self._require(combination, FEWEST, "in a sum of two each sees the other's update")
+            if combination.participants > MOST:
                 raise IncompatibleProtection(
                     f"{combination.participants} organizations cannot mask in one group",
-                    expected=f"at most {LARGEST_GROUP}",
+                    expected=f"at most {MOST}",
                     action="Choose RobustAggregator with trimmed_mean, which masks in buckets, or protection plain.",
                 )
             return 0
@@ -43,10 +42,8 @@ class Masked:
                 expected=f"FedAvg, FedProx or a server optimizer; or {' or '.join(OVER_BUCKETS)} over buckets",
                 action="Choose one of them, or protection plain.",
             )
-        buckets = max(combination.minimum, SMALLEST_BUCKET)
-        self._require(
-            combination, buckets * SMALLEST_BUCKET, f"{buckets} buckets of at least {SMALLEST_BUCKET} are needed"
-        )
+        buckets = max(combination.minimum, FEWEST)
+        self._require(combination, buckets * FEWEST, f"{buckets} buckets of at least {FEWEST} are needed")
         return buckets
 
     def _require(self, combination: Combination, needed: int, why: str) -> None:

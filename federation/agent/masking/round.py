@@ -7,7 +7,6 @@ bytes are sent again.
 
 from __future__ import annotations
 
-import hashlib
 import secrets as system
 from collections.abc import Mapping
 from typing import Any
@@ -147,7 +146,9 @@ def mask(agent: Agent, config: RoundConfig) -> PreparedUpdate:
     with refusing():
         body = masked_body(joined, roster, agent.org_id, told)
     agent.state.masking.tell(config.round_id, Step.MASKED_INPUT, canonical.encode(told))
-    return _keep(agent, config, joined, roster, body)
+    return training.keep(
+        agent, config, body, samples=joined.samples, metrics=joined.metrics, roster_hash=roster.digest.hex()
+    )
 
 
 def confirm(agent: Agent, config: RoundConfig) -> None:
@@ -241,24 +242,6 @@ def _unmask_shares(agent: Agent, config: RoundConfig, statement: bytes) -> Unmas
             sharers=frozenset(told["sharers"]) & _members(group),
             survivors=survivors,
         )
-
-
-def _keep(agent: Agent, config: RoundConfig, joined: JoinedRound, roster: Roster, body: bytes) -> PreparedUpdate:
-    wire_digest = hashlib.sha256(body).hexdigest()
-    statement = statements.submission(
-        chain_id=config.chain_id,
-        round_id=config.round_id,
-        config_hash=config.config_hash,
-        org=agent.org_id,
-        parent_hash=config.parent_hash,
-        kind="masked",
-        samples=joined.samples,
-        privacy=config.privacy,
-        wire_digest=wire_digest,
-        metrics=joined.metrics,
-        roster_hash=roster.digest.hex(),
-    )
-    return training.keep(agent, config, body, joined.samples, statement)
 
 
 def _joined(agent: Agent, config: RoundConfig) -> JoinedRound:

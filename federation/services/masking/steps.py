@@ -16,6 +16,7 @@ from federation.services.queue import AGGREGATE_ROUND, enqueue
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
+from privacy.secagg.group import FEWEST
 
 
 def advance(training_round: TrainingRound, clock: Clock) -> bool:
@@ -89,7 +90,7 @@ def _keyless(collection: Collection) -> tuple[str, str] | None:
 
 def _unmaskable(collection: Collection, needed: int) -> tuple[str, str] | None:
     """Whether those who advertised can make the groups."""
-    smallest = 3 * needed
+    smallest = FEWEST * needed
     joined = len(collection.remaining(collection.step))
     if joined < smallest:
         return "too_few_submissions", f"{joined} organizations joined, {smallest} are needed to mask"
