@@ -21,6 +21,7 @@ class Ready:
 
     model_name = MODEL_NAME
     score_name = "score"
+    example_unit: str | None = None
 
     def train(self, parent: Mapping[str, Int32], *_: Any, **__: Any) -> LocalUpdate:
         """Small random changes; the parent decides the shapes."""

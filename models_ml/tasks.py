@@ -26,6 +26,7 @@ Tensors = Mapping[str, Int32]
 Basis = Mapping[str, Tensors]
 """Released models that a model builds on, by name (`ModelSpec.builds_on`): the normaliser of its features, for one."""
 NO_BASIS: Basis = MappingProxyType({})
+FLOW, HOST_SESSION = "flow", "host_session"
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,13 @@ class LocalTask(Protocol):
     """Training and evaluation of one model on the organisation's own records.
 
     `score_name` is the figure of `evaluate` by which a release is compared with its parent (higher is better).
+    `example_unit` is what noise on single records protects (`FLOW`, `HOST_SESSION`); None for a model that cannot be
+    trained with such noise.
     """
 
     model_name: str
     score_name: str
+    example_unit: str | None
 
     def train(
         self,
@@ -93,6 +97,7 @@ class EdgeNormaliserTask:
 
     model_name = EDGE_NORMALISER
     score_name = "in_range"
+    example_unit: str | None = FLOW
 
     def train(
         self,
@@ -151,6 +156,7 @@ class EdgeClassifierTask:
 
     model_name = EDGE_CLASSIFIER
     score_name = "quadratic_score"
+    example_unit: str | None = FLOW
 
     def train(
         self,

@@ -15,6 +15,8 @@ GAUSSIAN = "gaussian"
 SAMPLED_GAUSSIAN = "sampled_gaussian"
 ORGANIZATION = "organization"
 RECORD = "record"
+EXAMPLES = ("flow", "host_session")
+"""What a record is to a model: one flow; or all that one host started in a fixed span of time, in a graph."""
 PPT = 10**12
 
 NO_MECHANISM: Mapping[str, Any] = {"mechanism": NONE}
@@ -63,6 +65,7 @@ class SampledGaussian:
         sampling_ppm: probability of each record to be drawn in a step, in millionths.
         steps: of a round.
         delta_ppt: failure probability for which the noise was calibrated, in units of 1e-12.
+        example: what the record is, one of `EXAMPLES`.
     """
 
     clip_ppm: int
@@ -70,6 +73,7 @@ class SampledGaussian:
     sampling_ppm: int
     steps: int
     delta_ppt: int
+    example: str
 
     def as_mapping(self) -> dict[str, Any]:
         """The form that a round's configuration carries."""
@@ -108,8 +112,13 @@ def parse(mechanism: Mapping[str, Any]) -> Mechanism | None:
     calibration = parameters.pop("calibration", None)
     if kind is Gaussian and calibration not in tuple(CALIBRATIONS):
         raise PrivacyParameterInvalid(f"calibration {calibration!r}", expected=" | ".join(CALIBRATIONS))
+    example = parameters.pop("example", None)
+    if kind is SampledGaussian and example not in EXAMPLES:
+        raise PrivacyParameterInvalid(f"example {example!r}", expected=" | ".join(EXAMPLES))
     for name, value in parameters.items():
         limit = PPM if name == "sampling_ppm" else 2**53 - 1
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= limit:
             raise PrivacyParameterInvalid(f"{name} is {value!r}", expected=f"an integer from 1 to {limit}")
-    return Gaussian(**parameters, calibration=str(calibration)) if kind is Gaussian else SampledGaussian(**parameters)
+    if kind is Gaussian:
+        return Gaussian(**parameters, calibration=str(calibration))
+    return SampledGaussian(**parameters, example=str(example))

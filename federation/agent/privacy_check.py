@@ -8,6 +8,7 @@ from federation.masking.honest import counted_on
 from federation.protection.registry import PROTECTIONS
 from federation.round_config import RoundConfig
 from models_ml.registry import EDGE_NORMALISER
+from models_ml.tasks import TASKS
 from privacy.dp.composition import PPM
 from privacy.errors import PrivacyParameterInvalid
 from privacy.mechanism import NONE, ORGANIZATION, RECORD, Gaussian, Mechanism, SampledGaussian, parse
@@ -66,6 +67,12 @@ def _check_whole(mechanism: Gaussian, round_config: RoundConfig) -> None:
 
 
 def _check_sampled(mechanism: SampledGaussian, round_config: RoundConfig, config: AgentConfig) -> None:
+    task = TASKS.get(round_config.model_name)
+    if task is None or task.example_unit != mechanism.example:
+        raise CheckFailed(
+            f"the round's noise is for records of kind {mechanism.example!r}",
+            expected=str(task.example_unit if task else None),
+        )
     epochs = mechanism.steps * mechanism.sampling_ppm / PPM
     if epochs > config.limits.max_epochs + 1:
         raise CheckFailed(

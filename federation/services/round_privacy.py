@@ -104,7 +104,10 @@ def _record_plan(model_name: str, goal: NoiseGoal, local: LocalTraining) -> Reco
     """How agents train the model on single records: moments are taken once and of all records, the rest by DP-SGD."""
     if model_name == EDGE_NORMALISER:
         return RecordPlan(clip_ppm=ppm(RECORD_NORM), sampling_ppm=PPM, steps=1)
-    return privacy.selectors.training_plan(local.epochs, clip_ppm=goal.clip_ppm) if model_name in TASKS else None
+    task = TASKS.get(model_name)
+    if task is None or task.example_unit is None:
+        return None
+    return privacy.selectors.training_plan(local.epochs, clip_ppm=goal.clip_ppm, example=task.example_unit)
 
 
 def _useless(name: str, expected: str) -> RoundParametersInvalid:

@@ -13,7 +13,7 @@ from models_ml.tasks import TASKS
 from privacy.dp.accountant import Release, calibrated_multiplier_ppm
 from privacy.dp.composition import PPM, calibrated_sigma_ppm
 from privacy.errors import MechanismUnavailable
-from privacy.mechanism import NONE, ORGANIZATION, PPT, Gaussian, Mechanism, SampledGaussian
+from privacy.mechanism import EXAMPLES, NONE, ORGANIZATION, PPT, Gaussian, Mechanism, SampledGaussian
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class RecordPlan:
         clip_ppm: L2 bound of one record's contribution, in millionths.
         sampling_ppm: probability of each record to be drawn in a step, in millionths.
         steps: of a round.
+        example: what a record is to the model (`mechanism.EXAMPLES`).
     """
 
     clip_ppm: int
     sampling_ppm: int
     steps: int
+    example: str = EXAMPLES[0]
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,16 @@ def configured_goal() -> NoiseGoal:
     return NoiseGoal(env.privacy_mode, limit_ppm(), env.training_rounds, moments=1, clip_ppm=clip_ppm)
 
 
-def training_plan(epochs: int = 1, *, clip_ppm: int | None = None) -> RecordPlan:
+def training_plan(epochs: int = 1, *, clip_ppm: int | None = None, example: str = EXAMPLES[0]) -> RecordPlan:
     """DP-SGD by the settings: as many steps as draw each record `epochs` times on average.
 
     Args:
         clip_ppm: another bound of a record's gradient than the settings'.
+        example: as `RecordPlan`.
     """
     sampling_ppm = int(Decimal(repr(settings.FLXDR.privacy_sampling_rate)) * PPM)
-    return RecordPlan(clip_ppm or configured_goal().clip_ppm, sampling_ppm, steps=-(-epochs * PPM // sampling_ppm))
+    steps = -(-epochs * PPM // sampling_ppm)
+    return RecordPlan(clip_ppm or configured_goal().clip_ppm, sampling_ppm, steps, example)
 
 
 def planned_mechanism(plan: RecordPlan | None, shares: int = 1, goal: NoiseGoal | None = None) -> Mechanism | None:
@@ -140,6 +144,7 @@ def _record_mechanism(goal: NoiseGoal, plan: RecordPlan) -> SampledGaussian:
         sampling_ppm=plan.sampling_ppm,
         steps=plan.steps,
         delta_ppt=_delta_ppt(),
+        example=plan.example,
     )
 
 

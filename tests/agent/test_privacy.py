@@ -30,8 +30,8 @@ from privacy.mechanism import NO_MECHANISM, Gaussian, Mechanism, SampledGaussian
 from tests.agent.conftest import ORG, Bench, MakeBench
 
 PPM = 1_000_000
-RECORD = SampledGaussian(PPM, 2 * PPM, 100_000, 10, 10**7)
-MOMENTS = SampledGaussian(round(RECORD_NORM * PPM), 4 * PPM, PPM, 1, 10**7)
+RECORD = SampledGaussian(PPM, 2 * PPM, 100_000, 10, 10**7, "flow")
+MOMENTS = SampledGaussian(round(RECORD_NORM * PPM), 4 * PPM, PPM, 1, 10**7, "flow")
 WHOLE = Gaussian(PPM // 20, PPM // 20, PPM // 10, 10**7, 1, "analytic")
 ROUNDS = {"edge-classifier": RECORD, "edge-normaliser": MOMENTS}
 

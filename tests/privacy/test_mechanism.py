@@ -12,7 +12,7 @@ from privacy.errors import PrivacyParameterInvalid
 from privacy.mechanism import Gaussian, Mechanism, SampledGaussian, parse
 
 WHOLE = Gaussian(500_000, 500_000, 12_000_000, 10**7, 1, "analytic")
-SAMPLED = SampledGaussian(1_000_000, 4_280_000, 100_000, 10, 10**7)
+SAMPLED = SampledGaussian(1_000_000, 4_280_000, 100_000, 10, 10**7, "flow")
 
 
 @pytest.mark.parametrize("mechanism", [WHOLE, SAMPLED], ids=["organization", "record"])
@@ -60,6 +60,8 @@ def without(mechanism: Mechanism, name: str) -> dict[str, Any]:
         SAMPLED.as_mapping() | {"unit": "organization"},
         SAMPLED.as_mapping() | {"calibration": "analytic"},
         SAMPLED.as_mapping() | {"sampling_ppm": 1_000_001},
+        SAMPLED.as_mapping() | {"example": "person"},
+        SAMPLED.as_mapping() | {"example": ["flow"]},
         *(without(mechanism, name) for mechanism in (WHOLE, SAMPLED) for name in mechanism.as_mapping()),
     ],
     ids=str,

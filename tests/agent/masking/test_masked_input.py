@@ -133,7 +133,7 @@ def test_after_a_crash_it_masks_with_the_sharers_of_the_first_time(
 ) -> None:
     masking.run_until(Step.MASKED_INPUT)
 
-    def die(*_: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
