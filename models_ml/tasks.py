@@ -1,78 +1,44 @@
-"""What an agent does locally for a model of a given name: train an update, evaluate a release."""
+"""What an agent does locally for a model of a given name: train an update, evaluate a release.
+
+The types stand in `local_task`, so that models in rooms of their own import them without importing this register.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
 import numpy as np
 
 from models_ml import metrics
-from models_ml.codec import Int32, check_schema
+from models_ml.codec import check_schema
 from models_ml.dpsgd import PPM, Coins, RecordNoise, train_privately
 from models_ml.edge_stream import EdgeStream
 from models_ml.errors import TooFewFlows, UnknownModel
 from models_ml.families import BENIGN
 from models_ml.features import extract
 from models_ml.fixed_point import add_update, difference
+from models_ml.local_task import FLOW, HOST_SESSION, NO_BASIS, Basis, ClassifierTask, LocalTask, LocalUpdate, Tensors
 from models_ml.local_trainer import LocalConfig, Progress, train
 from models_ml.normalisation import MAX_NORMALISED, moments, normalise, private_moments
 from models_ml.perceptron import Float32, logits, parameters_of, softmax
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
 
-Tensors = Mapping[str, Int32]
-Basis = Mapping[str, Tensors]
-"""Released models that a model builds on, by name (`ModelSpec.builds_on`): the normaliser of its features, for one."""
-NO_BASIS: Basis = MappingProxyType({})
-FLOW, HOST_SESSION = "flow", "host_session"
-
-
-@dataclass(frozen=True)
-class LocalUpdate:
-    """An organisation's update: integers to add to the parent, how many records it rests on, what was measured."""
-
-    delta: dict[str, Int32]
-    samples: int
-    metrics: dict[str, float]
-
-
-class LocalTask(Protocol):
-    """Training and evaluation of one model on the organisation's own records.
-
-    `score_name` is the figure of `evaluate` by which a release is compared with its parent (higher is better).
-    `example_unit` is what noise on single records protects (`FLOW`, `HOST_SESSION`); None for a model that cannot be
-    trained with such noise.
-    """
-
-    model_name: str
-    score_name: str
-    example_unit: str | None
-
-    def train(
-        self,
-        parent: Tensors,
-        data: EdgeStream,
-        config: LocalConfig,
-        *,
-        basis: Basis = NO_BASIS,
-        progress: Progress | None = None,
-    ) -> LocalUpdate: ...
-
-    def train_privately(
-        self,
-        parent: Tensors,
-        data: EdgeStream,
-        config: LocalConfig,
-        *,
-        noise: RecordNoise,
-        coins: Coins,
-        basis: Basis = NO_BASIS,
-        progress: Progress | None = None,
-    ) -> LocalUpdate: ...
-
-    def evaluate(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> dict[str, float]: ...
+__all__ = [
+    "FLOW",
+    "HOST_SESSION",
+    "NO_BASIS",
+    "TASKS",
+    "Basis",
+    "ClassifierTask",
+    "EdgeClassifierTask",
+    "EdgeNormaliserTask",
+    "LocalTask",
+    "LocalUpdate",
+    "Tensors",
+    "classifier_for",
+    "task_for",
+]
 
 
 def task_for(model_name: str) -> LocalTask:
@@ -90,6 +56,19 @@ def task_for(model_name: str) -> LocalTask:
             expected=", ".join(TASKS),
             action="Update the agent, or submit this model's updates with your own client.",
         ) from None
+
+
+def classifier_for(model_name: str) -> ClassifierTask:
+    """The local task of a model that tells families of traffic apart.
+
+    Raises:
+        UnknownModel: there is no such task, or its model tells no families apart.
+    """
+    task = task_for(model_name)
+    if not isinstance(task, ClassifierTask):
+        classifiers = [name for name, other in TASKS.items() if isinstance(other, ClassifierTask)]
+        raise UnknownModel(f"{model_name} tells no families of traffic apart", expected=" | ".join(classifiers))
+    return task
 
 
 class EdgeNormaliserTask:
