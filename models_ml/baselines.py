@@ -6,53 +6,59 @@ one that nobody may build in practice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from models_ml.codec import Int32
+from models_ml.bound_model import BoundModel
 from models_ml.edge_stream import EdgeStream
 from models_ml.fixed_point import add_update
-from models_ml.local_trainer import LocalConfig
-from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
-from models_ml.tasks import NO_BASIS, Basis, task_for
+from models_ml.local_trainer import LocalConfig, Progress
+from models_ml.registry import EDGE_NORMALISER, MODELS
+from models_ml.tasks import NO_BASIS, Basis, Tensors, task_for
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A classifier and what it builds on."""
+class Baseline(BoundModel):
+    """A model trained on one stream alone, and what it builds on, trained on the same.
 
-    classifier: dict[str, Int32]
-    basis: Basis
+    Attributes:
+        samples, metrics: of its last round of training (`LocalUpdate`).
+    """
 
-    def evaluate(self, stream: EdgeStream) -> dict[str, float]:
-        """The classifier's figures on the labelled records of `stream`."""
-        return task_for(EDGE_CLASSIFIER).evaluate(self.classifier, stream, basis=self.basis)
+    samples: int
+    metrics: dict[str, float]
 
 
 def train_alone(
-    stream: EdgeStream, *, rounds: int, config: LocalConfig, progress: Callable[[int, int], None] | None = None
+    stream: EdgeStream, model_name: str, *, rounds: int, config: LocalConfig, progress: Progress | None = None
 ) -> Baseline:
-    """Moments of `stream`, then `rounds` times the local training of a federated round, each from the last result.
+    """What the model builds on first, then `rounds` times the local training of a round, each from the last result.
 
-    Args:
-        progress: called with (rounds done, rounds in all).
+    Raises:
+        UnknownModel: there is no task for that model.
+        TooFewFlows: no record to train on.
     """
-    basis = {EDGE_NORMALISER: _updated(EDGE_NORMALISER, MODELS[EDGE_NORMALISER].initial(), stream, config, NO_BASIS)}
-    classifier = MODELS[EDGE_CLASSIFIER].initial()
-    for done in range(rounds):
-        seeded = replace(config, seed=config.seed + done)
-        classifier = _updated(EDGE_CLASSIFIER, classifier, stream, seeded, basis)
-        if progress is not None:
-            progress(done + 1, rounds)
-    return Baseline(classifier, basis)
+    task_for(model_name)
+    basis: dict[str, Tensors] = {}
+    for name in MODELS[model_name].builds_on:
+        once = 1 if name == EDGE_NORMALISER else rounds  # moments are exact after one round
+        basis[name] = _trained(name, stream, basis, rounds=once, config=config, progress=None).tensors
+    return _trained(model_name, stream, basis, rounds=rounds, config=config, progress=progress)
 
 
-def _updated(
-    name: str,
-    parent: dict[str, Int32],
-    stream: EdgeStream,
-    config: LocalConfig,
-    basis: Basis,
-) -> dict[str, Int32]:
-    update = task_for(name).train(parent, stream, config, basis=basis)
-    return {tensor: add_update(parent[tensor], delta) for tensor, delta in update.delta.items()}
+def _trained(
+    name: str, stream: EdgeStream, basis: Basis, *, rounds: int, config: LocalConfig, progress: Progress | None
+) -> Baseline:
+    task = task_for(name)
+    own = {wanted: basis[wanted] for wanted in MODELS[name].builds_on if wanted in basis} or NO_BASIS
+    model = Baseline(name, MODELS[name].initial(), own, samples=0, metrics={})
+    for number in range(rounds):
+        shown = None if progress is None else _shifted(progress, number, rounds)
+        seeded = replace(config, seed=config.seed + number)
+        update = task.train(model.tensors, stream, seeded, basis=own, progress=shown)
+        tensors = {tensor: add_update(model.tensors[tensor], delta) for tensor, delta in update.delta.items()}
+        model = Baseline(name, tensors, own, update.samples, dict(update.metrics))
+    return model
+
+
+def _shifted(progress: Progress, number: int, rounds: int) -> Progress:
+    return lambda done, total: progress(number * total + done, rounds * total)

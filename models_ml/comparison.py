@@ -17,18 +17,14 @@ import numpy.typing as npt
 
 from models_ml import metrics
 from models_ml.baselines import train_alone
-from models_ml.codec import Int32
+from models_ml.bound_model import BoundModel
 from models_ml.edge_stream import concat
 from models_ml.local_trainer import LocalConfig
 from models_ml.partitions import Partition
 from models_ml.perceptron import Float32
-from models_ml.tasks import Basis, EdgeClassifierTask
 from models_ml.validation import hold_out
 
-Tensors = Mapping[str, Int32]
 Partitions = Mapping[str, Partition]
-
-_TASK = EdgeClassifierTask()
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,12 @@ class Row:
 
 
 def local_only(
-    partitions: Partitions, *, rounds: int, config: LocalConfig, progress: Callable[[str], None] | None = None
+    partitions: Partitions,
+    model_name: str,
+    *,
+    rounds: int,
+    config: LocalConfig,
+    progress: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Every organisation trains on its own records as long as the federation did, and meets the whole test.
 
@@ -58,25 +59,23 @@ def local_only(
     rows = []
     for name, partition in partitions.items():
         fit, held = hold_out(partition.train)
-        model = train_alone(fit, rounds=rounds, config=config)
-        threshold = _TASK.calibrate(model.classifier, held, basis=model.basis)
-        thresholds = dict.fromkeys(partitions, threshold)
-        rows.append(Row("local", name, _figures(partitions, model.classifier, model.basis, thresholds)))
+        model = train_alone(fit, model_name, rounds=rounds, config=config)
+        thresholds = dict.fromkeys(partitions, model.threshold(held))
+        rows.append(Row("local", name, _figures(partitions, model, thresholds)))
         if progress is not None:
             progress(name)
     return rows
 
 
-def centralised(partitions: Partitions, *, rounds: int, config: LocalConfig) -> Row:
+def centralised(partitions: Partitions, model_name: str, *, rounds: int, config: LocalConfig) -> Row:
     """One model on all training records together, which nobody may collect in practice."""
     pooled = concat([hold_out(partition.train)[0] for partition in partitions.values()])
-    model = train_alone(pooled, rounds=rounds, config=config)
-    return Row("centralised", "", _deployed(partitions, model.classifier, model.basis))
+    return Row("centralised", "", _deployed(partitions, train_alone(pooled, model_name, rounds=rounds, config=config)))
 
 
-def federated(partitions: Partitions, *, classifier: Tensors, basis: Basis) -> Row:
+def federated(partitions: Partitions, model: BoundModel) -> Row:
     """A released model, deployed at every organisation."""
-    return Row("federated", "", _deployed(partitions, classifier, basis))
+    return Row("federated", "", _deployed(partitions, model))
 
 
 def mean_figures(rows: Sequence[Row]) -> dict[str, float]:
@@ -85,19 +84,14 @@ def mean_figures(rows: Sequence[Row]) -> dict[str, float]:
     return {name: float(np.mean([row.figures[name] for row in rows])) for name in sorted(shared)}
 
 
-def _deployed(partitions: Partitions, classifier: Tensors, basis: Basis) -> dict[str, float]:
-    thresholds = {
-        name: _TASK.calibrate(classifier, hold_out(partition.train)[1], basis=basis)
-        for name, partition in partitions.items()
-    }
-    return _figures(partitions, classifier, basis, thresholds)
+def _deployed(partitions: Partitions, model: BoundModel) -> dict[str, float]:
+    thresholds = {name: model.threshold(hold_out(partition.train)[1]) for name, partition in partitions.items()}
+    return _figures(partitions, model, thresholds)
 
 
-def _figures(
-    partitions: Partitions, classifier: Tensors, basis: Basis, thresholds: Mapping[str, float]
-) -> dict[str, float]:
+def _figures(partitions: Partitions, model: BoundModel, thresholds: Mapping[str, float]) -> dict[str, float]:
     tests = [partition.test for partition in partitions.values()]
-    probabilities = np.concatenate([_TASK.predict(classifier, test, basis=basis) for test in tests])
+    probabilities = np.concatenate([model.predict(test) for test in tests])
     labels = np.concatenate([test.family for test in tests])
     threshold = np.concatenate([np.full(len(part.test), thresholds[name]) for name, part in partitions.items()])
     figures = metrics.evaluate(probabilities, labels, threshold)

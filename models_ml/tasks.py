@@ -15,7 +15,6 @@ from models_ml.codec import check_schema
 from models_ml.dpsgd import PPM, Coins, RecordNoise, train_privately
 from models_ml.edge_stream import EdgeStream
 from models_ml.errors import TooFewFlows, UnknownModel
-from models_ml.families import BENIGN
 from models_ml.features import extract
 from models_ml.fixed_point import add_update, difference
 from models_ml.local_task import FLOW, HOST_SESSION, NO_BASIS, Basis, ClassifierTask, LocalTask, LocalUpdate, Tensors
@@ -182,14 +181,6 @@ class EdgeClassifierTask:
         """`metrics.evaluate` on the labelled records. Raises TooFewFlows without any."""
         known = data.labelled()
         return metrics.evaluate(self.predict(tensors, known, basis=basis), known.family)
-
-    def calibrate(self, tensors: Tensors, held: EdgeStream, *, basis: Basis = NO_BASIS) -> float:
-        """The organisation's threshold for this model, from the benign records that it held out."""
-        if not len(held):
-            return metrics.DEFAULT_THRESHOLD
-        # features look back at all of an organisation's flows, so the whole stream is scored and then narrowed
-        scores = metrics.attack_probability(self.predict(tensors, held, basis=basis))
-        return metrics.calibrated_threshold(scores[held.family == BENIGN])
 
     def predict(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> Float32:
         """Probabilities of the families, (n, families), for every record."""

@@ -9,13 +9,11 @@ import numpy as np
 
 from flxdr.demo.records import OrganizationFiles
 from models_ml import comparison
-from models_ml.codec import Int32
+from models_ml.bound_model import BoundModel
 from models_ml.local_trainer import LocalConfig
 from models_ml.partitions import Partition
-from models_ml.tasks import Basis
 
 Figures = dict[str, float]
-Tensors = Mapping[str, Int32]
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,7 @@ class Comparison:
 def compare(
     files: Mapping[str, OrganizationFiles],
     *,
-    model: Tensors,
-    basis: Basis,
+    model: BoundModel,
     local: LocalConfig,
     rounds: int,
 ) -> Comparison:
@@ -56,7 +53,7 @@ def compare(
     """
     partitions = {name: Partition(file.read_train(), file.read_test()) for name, file in files.items()}
     free = replace(local, proximal_mu=0.0)
-    alone = comparison.local_only(partitions, rounds=rounds, config=free)
+    alone = comparison.local_only(partitions, model.model_name, rounds=rounds, config=free)
     trained, tested = (
         np.concatenate([getattr(partition, part).family for partition in partitions.values()])
         for part in ("train", "test")
@@ -66,6 +63,6 @@ def compare(
         unknown=int(np.sum(~np.isin(tested, trained))),
         alone={row.organization: row.figures for row in alone},
         alone_mean=comparison.mean_figures(alone),
-        federated=comparison.federated(partitions, classifier=model, basis=basis).figures,
-        centralised=comparison.centralised(partitions, rounds=rounds, config=free).figures,
+        federated=comparison.federated(partitions, model).figures,
+        centralised=comparison.centralised(partitions, model.model_name, rounds=rounds, config=free).figures,
     )

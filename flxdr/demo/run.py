@@ -23,6 +23,7 @@ from flxdr.demo.processes import Processes, run
 from flxdr.demo.records import OrganizationFiles, describe_split, divide_captures, generate
 from flxdr.demo.screen import Screen
 from models_ml import codec
+from models_ml.bound_model import BoundModel
 from models_ml.local_trainer import LocalConfig
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER
 
@@ -163,7 +164,8 @@ class _Demo:
             codec.decode(self._operator.model_file(self._operator.released_model(name)["model_hash"]))
             for name in (EDGE_CLASSIFIER, EDGE_NORMALISER)
         )
-        comparison = compare(self._files, model=model, basis={EDGE_NORMALISER: normaliser}, local=LOCAL, rounds=ROUNDS)
+        bound = BoundModel(EDGE_CLASSIFIER, model, {EDGE_NORMALISER: normaliser})
+        comparison = compare(self._files, model=bound, local=LOCAL, rounds=ROUNDS)
         self._screen.table(comparison.rows(), f"on the {comparison.flows} test flows of all organisations")
         if comparison.unknown:
             self._screen.note(f"{comparison.unknown} of these flows are of a family that no organisation trained on")

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from models_ml.adapters import read, write_conn_log
+from models_ml.bound_model import BoundModel
 from models_ml.comparison import centralised, federated, local_only, mean_figures
 from models_ml.edge_stream import COLUMNS
 from models_ml.features import extract
 from models_ml.fixed_point import add_update, round_half_up_div
 from models_ml.local_trainer import LocalConfig
 from models_ml.partitions import Partition
-from models_ml.registry import EDGE_NORMALISER, MODELS
+from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS
 from models_ml.synthetic import FAMILIES_OF, generate
 from models_ml.synthetic.attacks import CAMPAIGNS
 from models_ml.tasks import LocalUpdate, task_for
@@ -84,9 +85,9 @@ def test_federation_pays_and_everything_is_compared_by_the_same_rules(partitions
         model = aggregate(model, updates, [1] * len(updates))
 
     done: list[str] = []
-    alone = local_only(partitions, rounds=6, config=CONFIG, progress=done.append)
-    together = federated(partitions, classifier=model, basis={EDGE_NORMALISER: normaliser})
-    pooled = centralised(partitions, rounds=6, config=CONFIG)
+    alone = local_only(partitions, EDGE_CLASSIFIER, rounds=6, config=CONFIG, progress=done.append)
+    together = federated(partitions, BoundModel(EDGE_CLASSIFIER, model, {EDGE_NORMALISER: normaliser}))
+    pooled = centralised(partitions, EDGE_CLASSIFIER, rounds=6, config=CONFIG)
 
     assert done == [row.organization for row in alone] == list(partitions)
     total = sum(len(partition.test) for partition in partitions.values())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models_ml.bound_model import BoundModel
 from models_ml.codec import check_schema, encode
 from models_ml.dpsgd import RecordNoise
 from models_ml.edge_stream import COLUMNS, EdgeStream, concat
@@ -14,7 +15,7 @@ from models_ml.local_trainer import LocalConfig
 from models_ml.metrics import attack_probability
 from models_ml.normalisation import RECORD_NORM, moments
 from models_ml.registry import MODELS
-from models_ml.tasks import NO_BASIS, TASKS, EdgeClassifierTask, task_for
+from models_ml.tasks import NO_BASIS, TASKS, task_for
 from models_ml.validation import compare, hold_out
 from privacy.dp.coins import SecretCoins
 from tests.models_ml.streams import stream, two_families
@@ -135,15 +136,14 @@ def test_reported_metrics_are_those_of_the_trained_model() -> None:
 
 
 def test_calibration_uses_benign_records_only() -> None:
-    task = EdgeClassifierTask()
-    model = trained()
-    threshold = task.calibrate(model, FLOWS, basis=BASIS)
+    model = BoundModel("edge-classifier", trained(), BASIS)
+    threshold = model.threshold(FLOWS)
     benign = FLOWS.family == 0
-    scores = attack_probability(task.predict(model, FLOWS, basis=BASIS))
+    scores = attack_probability(model.predict(FLOWS))
     assert 0 < threshold <= 0.5
     assert np.mean(scores[benign] >= threshold) <= 0.01
-    assert task.calibrate(model, EdgeStream.empty(), basis=BASIS) == 0.5
-    assert task.calibrate(model, FLOWS.select(~benign), basis=BASIS) == 0.5
+    assert model.threshold(EdgeStream.empty()) == 0.5
+    assert model.threshold(FLOWS.select(~benign)) == 0.5
 
 
 def test_records_are_held_out_at_the_end_of_each_capture() -> None:
@@ -172,3 +172,8 @@ def test_a_normaliser_that_cuts_off_the_features_scores_low() -> None:
     useless = {"mean": np.full_like(NORMALISER["mean"], 7 << 24), "second_moment": np.full_like(NORMALISER["mean"], 0)}
     assert task.evaluate(NORMALISER, FLOWS)[task.score_name] > 0.95
     assert task.evaluate(useless, FLOWS)[task.score_name] < 0.05
+
+
+def test_the_normaliser_tells_no_families_apart() -> None:
+    with pytest.raises(UnknownModel, match="edge-normaliser"):
+        BoundModel("edge-normaliser", NORMALISER, NO_BASIS).predict(FLOWS)
