@@ -234,3 +234,31 @@ class SumOutOfRange(Conflict):
 
     code = "sum_out_of_range"
     title = "The sum of the masked updates is out of range"
+
+
+class DetectionInvalid(Invalid):
+    """Facts of a shared detection that are out of bounds, or contradict each other or the chain."""
+
+    code = "invalid_detection"
+    title = "Invalid detection"
+
+
+class DetectionHoldsIdentifiers(Invalid):
+    """A shared detection in which somebody's address, host or account stands."""
+
+    code = "detection_holds_identifiers"
+    title = "The detection holds identifiers"
+
+
+class DetectionConflict(Conflict):
+    """The organisation told another thing under the same id before."""
+
+    code = "detection_conflict"
+    title = "Shared with other facts before"
+
+
+class TooManyDetections(TooManyRequests):
+    """An organisation has shared as many detections as it may within an hour."""
+
+    code = "too_many_detections"
+    title = "Too many detections shared"

@@ -1,4 +1,4 @@
-"""What organisations sign besides blocks: registrations, submissions, and what masked rounds ask for.
+"""What organisations sign besides blocks: registrations, submissions, what masked rounds ask for, and detections.
 
 Both sides build the same canonical bytes from the same facts; nobody parses a statement to learn something that it did
 not already know. They are signed as DSSE (`flxdr.core.dsse`). Pure: the agent builds, the coordinator compares.
@@ -121,6 +121,11 @@ def survivors(*, round_id: str, roster_hash: str, sharers: Iterable[str], surviv
             "survivors": sorted(survivors),
         }
     )
+
+
+def detection(*, chain_id: str, org: str, alert_id: str, facts: Mapping[str, Any]) -> bytes:
+    """Canonical bytes by which an organisation tells the federation of a detection (`federation.detections.facts`)."""
+    return canonical.encode({"v": VERSION, "chain_id": chain_id, "org": org, "alert_id": alert_id, **facts})
 
 
 def metrics_ppm(metrics: Mapping[str, float]) -> dict[str, int]:

@@ -274,6 +274,13 @@ class Env:
         "days for which an ended round's updates are kept, so that its release can be recomputed. 0: for ever",
         group=FEDERATION,
     )
+    detections_per_hour: int = variable(
+        "FL_DETECTIONS_PER_HOUR",
+        integer(1, 1_000_000),
+        "120",
+        "detections that one organisation may share within an hour",
+        group=FEDERATION,
+    )
     max_submission_bytes: int = variable(
         "FL_MAX_SUBMISSION_BYTES",
         integer(1024, 16 * 2**30),

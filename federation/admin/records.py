@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from federation.models import AggregationShard, MaskedMean, MaskingMessage, ModelVersion, Participant, Submission
+from federation.models import (
+    AggregationShard,
+    MaskedMean,
+    MaskingMessage,
+    ModelVersion,
+    Participant,
+    SharedDetection,
+    Submission,
+)
 from flxdr.platform.admin import ReadOnlyAdmin
 
 
@@ -63,3 +71,33 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     list_filter = ("status", "model_name")
     list_select_related = ("training_round",)
     search_fields = ("model_hash", "parent_hash", "training_round__round_id")
+
+
+@admin.register(SharedDetection)
+class SharedDetectionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "alert_id",
+        "organization",
+        "family",
+        "technique",
+        "score",
+        "flows",
+        "last_seen",
+        "model_name",
+        "block_height",
+        "received_at",
+    )
+    list_filter = ("family", "organization")
+    list_select_related = ("organization",)
+    search_fields = ("alert_id", "model_hash", "organization__org_id")
+    date_hierarchy = "received_at"
+    readonly_fields = ("statement_text",)
+    exclude = ("statement", "signature")
+
+    @admin.display(ordering="score_ppm")
+    def score(self, detection: SharedDetection) -> str:
+        return f"{detection.score_ppm / 1_000_000:.3f}"
+
+    @admin.display(description="statement (the bytes that were signed)")
+    def statement_text(self, detection: SharedDetection) -> str:
+        return bytes(detection.statement).decode(errors="backslashreplace")

@@ -263,3 +263,29 @@ MASKING_UNMASK = [
     _TAKEN,
 ]
 MASKING_OPEN = [_request("openings", "m and r of every ciphertext", "application/octet-stream"), _TAKEN]
+
+_DETECTION = {
+    "alert_id": "5c" * 16,
+    "org_id": "org-alpha",
+    "received_at": _STARTED,
+    "family": "Scan",
+    "technique": "T1046",
+    "score": 0.994,
+    "flows": 1312,
+    "destinations": 256,
+    "services": ["tcp/23", "tcp/2323"],
+    "first_seen": "2026-01-15T10:12:00Z",
+    "last_seen": "2026-01-15T10:21:00Z",
+    "action": "block_ip",
+    "model_name": "tgnn",
+    "model_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "block_height": 12,
+    "note": "",
+    **_SIGNED_STATEMENT,
+}
+SHARE_DETECTION = [
+    _request("a signed detection", _SIGNED_STATEMENT),
+    _response("kept", _DETECTION, code="201"),
+    _response("kept before", _DETECTION),
+]
+DETECTIONS = [_response("one detection", {"detections": [_DETECTION], "total": 1, "limit": 50, "offset": 0})]

@@ -254,3 +254,36 @@ class CampaignAnswer(Answer):
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     rounds = serializers.ListField(child=serializers.CharField(), help_text="round ids, in order")
+
+
+class DetectionEntry(Answer):
+    """A detection that an organisation shared."""
+
+    alert_id = serializers.CharField(help_text="the organization's own")
+    org_id = serializers.CharField()
+    received_at = serializers.DateTimeField()
+    family = serializers.CharField()
+    technique = serializers.CharField(help_text="ATT&CK id")
+    score = serializers.FloatField(help_text="calibrated probability of an attack")
+    flows = serializers.IntegerField()
+    destinations = serializers.IntegerField()
+    services = serializers.ListField(child=serializers.CharField(), help_text="protocol/port of the strongest flows")
+    first_seen = serializers.DateTimeField()
+    last_seen = serializers.DateTimeField()
+    action = serializers.CharField(help_text="recommended response")
+    model_name = serializers.CharField()
+    model_hash = serializers.CharField()
+    block_height = serializers.IntegerField(allow_null=True, help_text="that released the model; null: no block did")
+    note = serializers.CharField(allow_blank=True)
+    statement = serializers.CharField(help_text="canonical bytes that the organization signed, base64")
+    key_id = serializers.CharField()
+    signature = serializers.CharField(help_text="DSSE, base64")
+
+
+class DetectionsAnswer(Answer):
+    """A page of shared detections."""
+
+    detections = DetectionEntry(many=True)
+    total = serializers.IntegerField()
+    limit = serializers.IntegerField()
+    offset = serializers.IntegerField()

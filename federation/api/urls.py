@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 
 from federation.api.identifiers import IdentifierConverter
 from federation.api.views.campaigns import CampaignStartViewSet, CampaignViewSet
+from federation.api.views.detections import DetectionBundleViewSet, DetectionViewSet
 from federation.api.views.masking import MaskingViewSet, SumsViewSet
 from federation.api.views.models import ModelFileViewSet, ModelViewSet
 from federation.api.views.organizations import (
@@ -60,6 +61,8 @@ urlpatterns = [
     path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
     path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),
     path("federation/model/<identifier:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),
+    path("federation/detections", DetectionViewSet.as_view({"get": "page", "post": "share"}), name="detections"),
+    path("federation/detections/stix", DetectionBundleViewSet.as_view({"get": "retrieve"}), name="detections-stix"),
     path("federation/campaign/start", CampaignStartViewSet.as_view({"post": "start"}), name="campaign-start"),
     path("federation/campaign/<int:campaign_id>", CampaignViewSet.as_view({"get": "retrieve"}), name="campaign"),
     path(f"{_ORGANIZATION}/approve", _decision({"post": "approve"}), name="organization-approve"),

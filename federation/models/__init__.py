@@ -2,6 +2,7 @@
 
 from federation.models.aggregation_shard import AggregationShard
 from federation.models.campaign import Campaign
+from federation.models.detections import SharedDetection
 from federation.models.masking import MaskedMean, MaskingMessage
 from federation.models.model_version import ModelVersion
 from federation.models.organization import EnrolmentToken, Organization
@@ -17,6 +18,7 @@ __all__ = [
     "ModelVersion",
     "Organization",
     "Participant",
+    "SharedDetection",
     "Submission",
     "TrainingRound",
 ]

@@ -1,5 +1,6 @@
 """Reads of the federation; every query is bounded."""
 
+from federation.selectors.detections import detection_entry, detections_bundle, detections_page
 from federation.selectors.organizations import eligible_organizations, organizations_page, signing_keys
 from federation.selectors.participants import participants_page
 from federation.selectors.participation import current_round_for, own_submission
@@ -25,6 +26,9 @@ __all__ = [
     "campaign_detail",
     "counted_submissions",
     "current_round_for",
+    "detection_entry",
+    "detections_bundle",
+    "detections_page",
     "eligible_organizations",
     "federation_status",
     "model_by_hash",

@@ -23,6 +23,7 @@ SURVIVORS_TYPE = "application/vnd.flxdr.survivors+json"
 WITNESS_KEY_TYPE = "application/vnd.flxdr.witness-key+json"
 LOG_KEY_TYPE = "application/vnd.flxdr.log-key+json"
 IN_TOTO_TYPE = "application/vnd.in-toto+json"
+DETECTION_TYPE = "application/vnd.flxdr.detection+json"
 NO_NOISE_TYPE = "application/vnd.flxdr.no-noise+json"
 
 

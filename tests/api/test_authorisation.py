@@ -71,6 +71,9 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("GET", "federation/models", MEMBERS),
     ("GET", "federation/model/{released}", MEMBERS),
     ("GET", "federation/model/{candidate}", MEMBERS | {"outsider": 404}),
+    ("GET", "federation/detections", MEMBERS),
+    ("POST", "federation/detections", ORGANIZATIONS | {"participant": 400, "outsider": 400}),
+    ("GET", "federation/detections/stix", MEMBERS),
     ("POST", "federation/campaign/start", OPERATORS),
     ("GET", "federation/campaign/{campaign}", MEMBERS),
     ("POST", "federation/organizations/org-pending/approve", OPERATORS),
@@ -154,6 +157,7 @@ def _body(path: str, names: dict[str, Any]) -> Any:
         "federation/register": {"org_id": "org-new", "org_name": "New"},
         "federation/round/start": {"model": "edge-classifier"},
         "federation/round/submit-gradient": update(names["round_id"], "org-alpha"),
+        "federation/detections": signed,
         "federation/campaign/start": {"model": "edge-classifier", "rounds": 1},
         "blockchain/governance/rotate": {
             "public_key": coordinator_key().public.to_base64(),

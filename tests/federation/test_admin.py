@@ -17,8 +17,10 @@ from federation.aggregation import registry
 from federation.models import AggregationShard, Campaign, EnrolmentToken, Organization, TrainingRound
 from federation.round_config import RoundConfig
 from federation.services import campaigns, enrolment, rounds
+from federation.services.detections import share_detection
 from flxdr.core.clock import SystemClock
 from flxdr.platform.models import AuditEvent
+from tests.support.detections import detection, signed_detection
 from tests.support.federation import SimulatedFederation, constant_delta, shapes_of
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,7 @@ READ_ONLY = (
     "submission",
     "aggregationshard",
     "modelversion",
+    "shareddetection",
     "enrolmenttoken",
 )
 
@@ -81,6 +84,10 @@ def test_lists_and_pages_open(operator: Client, populated: SimulatedFederation, 
     enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="x", clock=clock)
     campaigns.start_campaign(actor="x", clock=clock)
     AggregationShard.objects.create(training_round=TrainingRound.objects.all()[0], step="measure", start=0, stop=1)
+    member = populated.organizations[0]
+    assert member.key is not None
+    signed = signed_detection(member.key, detection(member.org_id))
+    share_detection(org_id=member.org_id, signed=signed, clock=clock)
     text(operator.get(url(model, "changelist")))
     text(operator.get(url(model, "changelist"), {"q": "org"}))
     row = apps.get_model("federation", model)._default_manager.first()

@@ -167,6 +167,7 @@ BAD = {
     "FL_PAILLIER_MODULUS_BITS": "1024",
     "FL_MAX_ORG_FAILURE_RATE": "30%",
     "FL_UPDATE_RETENTION_DAYS": "-1",
+    "FL_DETECTIONS_PER_HOUR": "0",
     "FL_MAX_SUBMISSION_BYTES": "1GB",
     "FL_ALLOWED_HOSTS": "http://fl.example.org",
     "FL_LOG_LEVEL": "verbose",
