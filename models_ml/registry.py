@@ -6,10 +6,12 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 
+from models_ml import codec
 from models_ml.codec import Int32, ModelSchema
 from models_ml.families import FAMILIES
 from models_ml.features import FEATURES
@@ -104,3 +106,10 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
         ),
     }
 )
+
+
+@cache
+def initial_hash(model_name: str) -> str | None:
+    """The hash of a model's starting point; None for a model without one."""
+    spec = get(model_name)
+    return None if spec is None else codec.model_hash(codec.encode(spec.initial()))

@@ -40,17 +40,11 @@ def fetch_model(agent: Agent, model_hash: str, schema: ModelSchema | None = None
     return tensors
 
 
-def initial_hash(model_name: str) -> str | None:
-    """The hash of a model's starting point, computed here; None for a model without one."""
-    spec = registry.get(model_name)
-    return None if spec is None else codec.model_hash(codec.encode(spec.initial()))
-
-
 def expected_parent(agent: Agent, model_name: str, *, below: int | None = None) -> tuple[str | None, int]:
     """(hash, version) of the model that the next round of `model_name` has to start from, by the verified chain."""
     release = agent.state.newest_release(model_name, below=below)
     if release is None:
-        return initial_hash(model_name), 0
+        return registry.initial_hash(model_name), 0
     assert release.model_version is not None
     return release.model_hash, release.model_version
 

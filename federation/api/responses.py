@@ -242,6 +242,36 @@ class ModelsAnswer(Answer):
     offset = serializers.IntegerField()
 
 
+class RegisteredTensor(Answer):
+    """A tensor of a model."""
+
+    name = serializers.CharField()
+    shape = serializers.ListField(child=serializers.IntegerField())
+
+
+class RegisteredModel(Answer):
+    """A model that can be trained by name."""
+
+    model_name = serializers.CharField()
+    description = serializers.CharField()
+    schema_version = serializers.IntegerField(help_text="of model files; part of every model hash")
+    tensors = RegisteredTensor(many=True)
+    parameters = serializers.IntegerField(help_text="values in all tensors")
+    builds_on = serializers.ListField(child=serializers.CharField(), help_text="models whose releases it uses")
+    requires = serializers.ListField(child=serializers.CharField(), help_text="those that it cannot be trained without")
+    initial_hash = serializers.CharField(help_text="model hash of its starting point")
+    example_unit = serializers.CharField(
+        allow_null=True, help_text="what noise on single records protects; null where there is no such noise"
+    )
+    newest_version = serializers.IntegerField(allow_null=True, help_text="null before the first release")
+
+
+class RegistryAnswer(Answer):
+    """The models that can be trained by name."""
+
+    models = RegisteredModel(many=True)
+
+
 class CampaignAnswer(Answer):
     """A campaign and its rounds."""
 

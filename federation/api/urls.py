@@ -60,6 +60,7 @@ urlpatterns = [
     path(f"{_ROUND}/openings", SumsViewSet.as_view({"get": "openings", "post": "open"}), name="masking-openings"),
     path("federation/rounds", RoundViewSet.as_view({"get": "page"}), name="rounds"),
     path("federation/models", ModelViewSet.as_view({"get": "page"}), name="models"),
+    path("federation/models/registry", ModelViewSet.as_view({"get": "registry"}), name="model-registry"),
     path("federation/model/<identifier:model_hash>", ModelFileViewSet.as_view({"get": "retrieve"}), name="model-file"),
     path("federation/detections", DetectionViewSet.as_view({"get": "page", "post": "share"}), name="detections"),
     path("federation/detections/stix", DetectionBundleViewSet.as_view({"get": "retrieve"}), name="detections-stix"),

@@ -18,6 +18,7 @@ from federation.selectors.versions import (
     models_page,
     next_version,
     parent_version,
+    registry_document,
     released_version,
     version_of,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "own_submission",
     "parent_version",
     "participants_page",
+    "registry_document",
     "released_version",
     "round_by_id",
     "round_started",

@@ -9,6 +9,9 @@ from django.db.models import Case, IntegerField, Max, Q, Value, When
 from federation.errors import ModelMissing
 from federation.models import ModelVersion
 from flxdr.core.clock import format_timestamp
+from models_ml.codec import SCHEMA_VERSION
+from models_ml.registry import MODELS, ModelSpec, initial_hash
+from models_ml.tasks import TASKS
 
 Status = ModelVersion.Status
 STANDING = (Status.INITIAL, Status.RELEASED)
@@ -77,4 +80,31 @@ def models_page(model: str | None = None, *, limit: int, offset: int) -> dict[st
         "total": rows.count(),
         "limit": limit,
         "offset": offset,
+    }
+
+
+def registry_document() -> dict[str, Any]:
+    """The models that a federation can train by name, and how far each of them is."""
+    newest = {
+        row["model_name"]: row["newest"]
+        for row in ModelVersion.objects.filter(model_name__in=MODELS, status=Status.RELEASED)
+        .values("model_name")
+        .annotate(newest=Max("version"))
+    }
+    return {"models": [_registered(spec, newest.get(spec.name)) for spec in MODELS.values()]}
+
+
+def _registered(spec: ModelSpec, newest: int | None) -> dict[str, Any]:
+    task = TASKS.get(spec.name)
+    return {
+        "model_name": spec.name,
+        "description": spec.description,
+        "schema_version": SCHEMA_VERSION,
+        "tensors": [{"name": tensor.name, "shape": list(tensor.shape)} for tensor in spec.schema.tensors],
+        "parameters": spec.schema.size,
+        "builds_on": list(spec.builds_on),
+        "requires": sorted(spec.requires),
+        "initial_hash": initial_hash(spec.name),
+        "example_unit": task.example_unit if task else None,
+        "newest_version": newest,
     }

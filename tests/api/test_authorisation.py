@@ -69,6 +69,7 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("POST", "federation/round/{round_id}/openings", ORGANIZATIONS | {"participant": 415, "outsider": 415}),
     ("GET", "federation/rounds", MEMBERS),
     ("GET", "federation/models", MEMBERS),
+    ("GET", "federation/models/registry", MEMBERS),
     ("GET", "federation/model/{released}", MEMBERS),
     ("GET", "federation/model/{candidate}", MEMBERS | {"outsider": 404}),
     ("GET", "federation/detections", MEMBERS),

@@ -72,6 +72,7 @@ def test_answers_are_what_the_schema_says(schema: dict[str, Any]) -> None:
         ("federation/organizations", "get", alpha.get("federation/organizations")),
         ("federation/rounds", "get", alpha.get("federation/rounds")),
         ("federation/models", "get", alpha.get("federation/models")),
+        ("federation/models/registry", "get", alpha.get("federation/models/registry")),
         ("federation/status", "get", alpha.get("federation/status")),
         ("federation/round/current", "get", alpha.get("federation/round/current")),
         ("federation/round/{round_id}/status", "get", alpha.get(f"federation/round/{round_id}/status")),

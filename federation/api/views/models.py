@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from federation import selectors
 from federation.api.byte_ranges import serve
-from federation.api.responses import ModelsAnswer
+from federation.api.responses import ModelsAnswer, RegistryAnswer
 from federation.api.views.base import MODEL, FederationViewSet, principal_of
 from flxdr.platform.api.parameters import LimitOffset
 from flxdr.platform.api.schema import LIMIT_OFFSET
@@ -97,3 +97,14 @@ class ModelViewSet(FederationViewSet):
     def page(self, request: Request) -> Response:
         bounds = LimitOffset.from_request(request, allowed=("model",))
         return Response(selectors.models_page(model=self.model, limit=bounds.limit, offset=bounds.offset))
+
+    @extend_schema(
+        operation_id="model_registry",
+        summary="Models that can be trained by name",
+        description="Their schemas, starting points and newest versions, and what each builds on. Any other name "
+        "can be trained as well: its first submission fixes its schema.",
+        tags=["federation"],
+        responses={200: RegistryAnswer},
+    )
+    def registry(self, request: Request) -> Response:
+        return Response(selectors.registry_document())
