@@ -19,7 +19,7 @@ that is zero up to such an error could fall on either side of its kink.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ import numpy.typing as npt
 from models_ml.codec import Int32
 from models_ml.errors import OutOfRange, TooFewFlows
 from models_ml.local_trainer import LocalConfig, Progress, descend, update_of
-from models_ml.perceptron import Floats, Layers, backward, parameters_of, summed
+from models_ml.perceptron import Floats, Layers, Parameters, backward, parameters_of, summed
 
 UNITS = 1 << 20
 """Quantisation steps in a clipping norm."""
@@ -91,13 +91,41 @@ def train_privately(
     """
     if not len(inputs):
         raise TooFewFlows("there are no labelled flow records to train on", expected="at least one")
+    return noisy_descent(
+        parent,
+        len(inputs),
+        lambda parameters, rows: clipped_sum(parameters, inputs[rows], labels[rows], noise.clip),
+        config,
+        noise=noise,
+        coins=coins,
+        progress=progress,
+    )
+
+
+def noisy_descent(
+    parent: Mapping[str, Int32],
+    count: int,
+    sum_of: Callable[[Parameters, npt.NDArray[np.intp]], Mapping[str, Int64]],
+    config: LocalConfig,
+    *,
+    noise: RecordNoise,
+    coins: Coins,
+    progress: Progress | None = None,
+) -> dict[str, Int32]:
+    """The update of `noise.steps` steps from `parent` on `count` examples, whatever they are.
+
+    Args:
+        sum_of: the sum of the clipped gradients, as of `clipped_sum`, of the examples at the given indices.
+
+    Raises:
+        OutOfRange: training diverged to values that are not finite.
+    """
     start = parameters_of(parent)
     parameters = {name: array.copy() for name, array in start.items()}
     velocity = {name: np.zeros_like(array) for name, array in start.items()}
-    expected = noise.sampling_ppm / PPM * len(inputs)
+    expected = noise.sampling_ppm / PPM * count
     for done in range(noise.steps):
-        rows = coins.drawn(noise.sampling_ppm, len(inputs))
-        total = clipped_sum(parameters, inputs[rows], labels[rows], noise.clip)
+        total = sum_of(parameters, coins.drawn(noise.sampling_ppm, count))
         gradient = {
             name: (noisy * (noise.clip / UNITS / expected)).astype(np.float32)
             for name, noisy in with_noise(total, noise.noise_multiplier, coins).items()

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models_ml.edge_stream import PROTOCOLS, STATES, EdgeStream
-from models_ml.recency import recent_activity
+from models_ml.recency import Int64, recent_activity
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Activity = tuple[Int64, Float64]
 
 LOG_SCALE = 8.0
 RECENT_LOG_SCALE = 4.0
@@ -58,10 +59,14 @@ def _service_table() -> npt.NDArray[np.int8]:
 _SERVICE_OF_PORT = _service_table()
 
 
-def extract(stream: EdgeStream) -> Float32:
-    """Features of every record: float32 of shape (n, len(FEATURES)), values in [0, 2.8]."""
+def extract(stream: EdgeStream, activity: Activity | None = None) -> Float32:
+    """Features of every record: float32 of shape (n, len(FEATURES)), values in [0, 2.8].
+
+    Args:
+        activity: counts and gap of `recency`, where they look further back than the stream does.
+    """
     duration = np.nan_to_num(stream.duration, nan=0.0)
-    counts, gap = recent_activity(stream)
+    counts, gap = recent_activity(stream) if activity is None else activity
     total = stream.bytes_out + stream.bytes_in
     numeric = np.column_stack(
         (

@@ -95,7 +95,7 @@ def train(
         for first in range(0, len(order), config.batch_size):
             batch = order[first : first + config.batch_size]
             loss, gradient = loss_and_gradient(parameters, inputs[batch], labels[batch], weights[labels[batch]])
-            descend(parameters, velocity, _bounded(gradient), start, config)
+            descend(parameters, velocity, bounded(gradient), start, config)
             epoch_loss += loss * len(batch)
             done += 1
             if progress is not None:
@@ -140,7 +140,8 @@ def update_of(parameters: Parameters, start: Parameters) -> dict[str, Int32]:
     }
 
 
-def _bounded(gradient: Parameters) -> Parameters:
+def bounded(gradient: Parameters) -> Parameters:
+    """The gradient, shortened to an L2 norm of at most `MAX_GRADIENT_NORM`."""
     norm = float(np.sqrt(sum(float(np.vdot(array, array)) for array in gradient.values())))
     shrink = np.float32(min(1.0, MAX_GRADIENT_NORM / norm) if norm > 0 else 1.0)
     return {name: array * shrink for name, array in gradient.items()}

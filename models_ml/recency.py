@@ -15,6 +15,7 @@ from models_ml.edge_stream import EdgeStream
 
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
+Hosts = npt.NDArray[np.uint64]
 
 WINDOW = 60.0
 """Seconds that count as recent."""
@@ -71,9 +72,14 @@ def recent_activity(stream: EdgeStream) -> tuple[Int64, Float64]:
     destinations that the source first turned to, and services (ports) that it first turned to. The gap is in seconds
     since the last flow between the same hosts on the same port.
     """
-    timeline = Timeline(stream.t)
-    source, destination = groups_of(stream.src), groups_of(stream.dst)
-    pair, service = groups_of(stream.src, stream.dst), groups_of(stream.src, stream.port)
+    return activity_of(stream.t, stream.src, stream.dst, stream.port)
+
+
+def activity_of(times: Float64, src: Hosts, dst: Hosts, port: npt.NDArray[np.int32]) -> tuple[Int64, Float64]:
+    """`recent_activity` of records given by the four columns (n,) that it looks at."""
+    timeline = Timeline(times)
+    source, destination = groups_of(src), groups_of(dst)
+    pair, service = groups_of(src, dst), groups_of(src, port)
     counts = np.column_stack(
         (
             timeline.recent(source),
@@ -83,4 +89,4 @@ def recent_activity(stream: EdgeStream) -> tuple[Int64, Float64]:
             timeline.recent(source, timeline.gap(service) > WINDOW),
         )
     )
-    return counts, timeline.gap(groups_of(stream.src, stream.dst, stream.port))
+    return counts, timeline.gap(groups_of(src, dst, port))

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +16,7 @@ from models_ml.codec import Int32, ModelSchema
 from models_ml.families import FAMILIES
 from models_ml.features import FEATURES
 from models_ml.fixed_point import SCALE
+from models_ml.tgnn import network
 
 EDGE_CLASSIFIER = "edge-classifier"
 EDGE_NORMALISER = "edge-normaliser"
@@ -60,17 +61,15 @@ def _classifier_schema() -> ModelSchema:
     )
 
 
-def _initial_classifier() -> dict[str, Int32]:
+def _he_uniform(name: str, schema: ModelSchema) -> dict[str, Int32]:
     """Weights uniform in +-sqrt(6 / fan_in) (He et al. 2015), biases zero."""
     tensors: dict[str, Int32] = {}
-    for tensor in _CLASSIFIER_SCHEMA.tensors:
+    for tensor in schema.tensors:
         if len(tensor.shape) == 1:
             tensors[tensor.name] = np.zeros(tensor.shape, dtype=np.int32)
         else:
             limit = math.isqrt(6 * SCALE * SCALE // tensor.shape[0])
-            tensors[tensor.name] = _uniform(f"{EDGE_CLASSIFIER}/{tensor.name}", tensor.size, limit).reshape(
-                tensor.shape
-            )
+            tensors[tensor.name] = _uniform(f"{name}/{tensor.name}", tensor.size, limit).reshape(tensor.shape)
     return tensors
 
 
@@ -89,12 +88,13 @@ def _initial_normaliser() -> dict[str, Int32]:
 
 
 _CLASSIFIER_SCHEMA = _classifier_schema()
+_TGNN_SCHEMA = ModelSchema.of(network.SHAPES)
 MODELS: Mapping[str, ModelSpec] = MappingProxyType(
     {
         EDGE_CLASSIFIER: ModelSpec(
             name=EDGE_CLASSIFIER,
             schema=_CLASSIFIER_SCHEMA,
-            initial=_initial_classifier,
+            initial=partial(_he_uniform, EDGE_CLASSIFIER, _CLASSIFIER_SCHEMA),
             description="families of traffic from single flows: a 64-32 perceptron over normalised flow features",
             builds_on=(EDGE_NORMALISER,),
         ),
@@ -103,6 +103,13 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
             schema=ModelSchema.of({"mean": (len(FEATURES),), "second_moment": (len(FEATURES),)}),
             initial=_initial_normaliser,
             description="first and second moments of the flow features over the whole federation",
+        ),
+        TGNN: ModelSpec(
+            name=TGNN,
+            schema=_TGNN_SCHEMA,
+            initial=partial(_he_uniform, TGNN, _TGNN_SCHEMA),
+            description="families of traffic from flows and what their hosts did before: a temporal graph network",
+            builds_on=(EDGE_NORMALISER,),
         ),
     }
 )
