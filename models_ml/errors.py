@@ -44,6 +44,13 @@ class UnreadableFlows(Malformed):
     title = "Flow records cannot be read"
 
 
+class UnreadableSource(Malformed):
+    """A file of threat intelligence that is none."""
+
+    code = "unreadable_source"
+    title = "Source cannot be read"
+
+
 class TooFewFlows(Invalid):
     """Flow records that leave nothing to train on or to evaluate."""
 

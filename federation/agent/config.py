@@ -25,6 +25,7 @@ PrivacyUnit = Literal["none", "organization", "record"]
 _PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 _Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 _Probability = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+_NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
 _PositiveFloat = Annotated[float, msgspec.Meta(gt=0.0)]
 
 
@@ -38,10 +39,12 @@ class CoordinatorSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Flow records that this organisation trains on."""
+    """Flow records that this organisation trains on, and what it knows beside them."""
 
     paths: tuple[str, ...] = ()
     format: str = "auto"
+    assumed_rate: _NotNegative = 0.0
+    threat_intel: tuple[str, ...] = ()
 
 
 class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +170,10 @@ client_key = {text(coordinator.client_key)}
 # Flow records that stay here. format: auto, or what `models_ml.adapters` names.
 paths = {text(list(data.paths))}
 format = {text(data.format)}
+# Records a second, in the order of the file, for NetFlow files that carry no times; 0: such files are refused.
+assumed_rate = {data.assumed_rate!r}
+# STIX 2.1 bundles: flows to or from the addresses that their indicators name are reported as such. No model sees it.
+threat_intel = {text(list(data.threat_intel))}
 
 [policy]
 # auto: vote after the checks; manual: only `flxdr-agent approve` and `reject` vote.

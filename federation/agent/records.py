@@ -6,14 +6,17 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from federation.agent.config import DataSection
 from federation.agent.errors import DataInvalid
 from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import PrivateKey
-from models_ml.adapters import ReadReport, read
+from models_ml.adapters import Reading, ReadReport, read
 from models_ml.edge_stream import EdgeStream, concat
+from models_ml.sources.threat_intel import ThreatIntel
 from models_ml.validation import hold_out
 
 AUTO = "auto"
@@ -47,6 +50,25 @@ class RecordSource:
     def is_configured(self) -> bool:
         return bool(self._section.paths)
 
+    @cached_property
+    def reading(self) -> Reading:
+        """How this organisation's files are read: its pseudonyms, its indicators, its assumptions.
+
+        Raises:
+            DataInvalid: a file of indicators cannot be read.
+        """
+        section = self._section
+        is_listed = None
+        if section.threat_intel:
+            try:
+                paths = [self._home / path for path in section.threat_intel]
+                is_listed = ThreatIntel.read(paths, now=datetime.now(UTC)).is_listed
+            except FlxdrError as error:
+                raise DataInvalid(
+                    error.detail, expected=error.expected, action="Correct [data] threat_intel in agent.toml."
+                ) from error
+        return Reading(self._pseudonym_key, is_listed, section.assumed_rate or None)
+
     def load(self) -> Records:
         """All records.
 
@@ -61,13 +83,13 @@ class RecordSource:
             self._read = (stamp, Records(training, validation, reports))
         return self._read[1]
 
-    def load_file(self, path: Path) -> tuple[EdgeStream, tuple[ReadReport, ...]]:
-        """One file beside the configured ones (a test set), all of it.
+    def load_files(self, paths: Sequence[Path]) -> tuple[EdgeStream, tuple[ReadReport, ...]]:
+        """Files beside the configured ones (a test set), all of them.
 
         Raises:
-            DataInvalid: it cannot be read or holds no record.
+            DataInvalid: one cannot be read, or they hold no record.
         """
-        return self._read_files([path])
+        return self._read_files(paths)
 
     def _files(self) -> list[Path]:
         if not self._section.paths:
@@ -89,7 +111,7 @@ class RecordSource:
         streams, reports = [], []
         for path in files:
             try:
-                stream, report = read(path, form, pseudonym_key=self._pseudonym_key)
+                stream, report = read(path, form, how=self.reading)
             except FlxdrError as error:
                 raise DataInvalid(error.detail, expected=error.expected, action=error.action) from error
             streams.append(stream)

@@ -122,7 +122,7 @@ def evaluate(
     with opened(context, home, machine) as agent:
         found = find_model(agent, target, basis=basis or ())
         source = _source(agent)
-        stream, reports = _own_validation(source) if data is None else source.load_file(data)
+        stream, reports = _own_validation(source) if data is None else source.load_files([data])
         _warn_of_bad_lines(agent, reports)
         if not len(stream):
             raise DataInvalid("there is no record to evaluate on", expected="at least one")
