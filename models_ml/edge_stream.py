@@ -7,7 +7,7 @@ numbers, and no address is ever held in a stream.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,9 @@ _DTYPES: dict[str, npt.DTypeLike] = {
     "state": np.int8,
     "family": np.int8,
     "capture": np.int16,
+    "indicator": np.bool_,
 }
+_NOT_GIVEN = np.zeros(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,8 @@ class EdgeStream:
         family: index into `FAMILIES`, or `UNLABELLED`.
         capture: index into `captures`.
         captures: names of the sensors or capture files that the records come from.
+        indicator: whether an indicator of the organisation's own threat intelligence names one of the two hosts; all
+            False where it has none. No model reads it: other organisations have other indicators, or none.
     """
 
     t: npt.NDArray[np.float64]
@@ -80,8 +84,11 @@ class EdgeStream:
     family: npt.NDArray[np.int8]
     capture: npt.NDArray[np.int16]
     captures: tuple[str, ...] = ("",)
+    indicator: npt.NDArray[np.bool_] = field(default_factory=lambda: _NOT_GIVEN)
 
     def __post_init__(self) -> None:
+        if self.indicator is _NOT_GIVEN:
+            object.__setattr__(self, "indicator", np.zeros(self.t.shape, dtype=np.bool_))
         shapes = {getattr(self, name).shape for name in COLUMNS}
         if len(shapes) != 1 or len(self.t.shape) != 1:
             raise ValueError(f"columns of an edge stream need one common length, got {shapes}")
@@ -91,8 +98,12 @@ class EdgeStream:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[Any]], captures: tuple[str, ...] = ("",)) -> EdgeStream:
-        """Build a stream from sequences named as the columns; each becomes an array of the column's type."""
-        return cls(**{name: np.asarray(columns[name], dtype=_DTYPES[name]) for name in COLUMNS}, captures=captures)
+        """Build a stream from sequences named as the columns; each becomes an array of the column's type.
+
+        `indicator` may be left out.
+        """
+        given = [name for name in COLUMNS if name in columns or name != "indicator"]
+        return cls(**{name: np.asarray(columns[name], dtype=_DTYPES[name]) for name in given}, captures=captures)
 
     @classmethod
     def empty(cls) -> EdgeStream:
@@ -137,7 +148,7 @@ class EdgeStream:
         return {FAMILIES[index]: int(count) for index, count in zip(indices, counts, strict=True)}
 
 
-COLUMNS = tuple(field.name for field in fields(EdgeStream) if field.name != "captures")
+COLUMNS = tuple(each.name for each in fields(EdgeStream) if each.name != "captures")
 
 
 def concat(streams: Sequence[EdgeStream]) -> EdgeStream:

@@ -34,6 +34,27 @@ _DETAILS = (
     ("attack", "ExternalAttack"),
 )
 
+# What the public NetFlow sets write in `Attack`, by the part that decides; first match wins.
+_ATTACKS = (
+    ("ddos", "DDoS"),
+    ("dos", "DDoS"),
+    ("recon", "Scan"),
+    ("scan", "Scan"),
+    ("brute", "BruteForce"),
+    ("password", "BruteForce"),
+    ("theft", "Exfiltration"),
+    ("bot", "C2"),
+    ("backdoor", "C2"),
+    ("infil", "LateralMovement"),
+    ("exploit", "ExternalAttack"),
+    ("inject", "ExternalAttack"),
+    ("xss", "ExternalAttack"),
+    ("fuzzer", "ExternalAttack"),
+    ("shellcode", "ExternalAttack"),
+    ("worm", "ExternalAttack"),
+    ("generic", "ExternalAttack"),
+)
+
 
 def index_of(family: str) -> int:
     """Index of a family by name, in any case; `UNLABELLED` for every other text."""
@@ -58,3 +79,18 @@ def from_labels(family: str | None, label: str | None, detail: str | None) -> in
         if part in wanted:
             return _INDEX[name.lower()]
     return index_of(verdict)
+
+
+def from_attack(attack: str, label: str) -> str:
+    """The family that a labelled NetFlow record names, as text; empty for an attack of no family here.
+
+    A flood from one host (DoS) is of the same family as one from many: a single flow shows no difference.
+
+    Args:
+        attack: `Attack` of the public NetFlow sets, e.g. `DDoS`, `Reconnaissance`, `Theft`.
+        label: their `Label`: 0 for benign.
+    """
+    if label == "0" or attack.lower() == "benign":
+        return FAMILIES[BENIGN]
+    wanted = attack.lower()
+    return next((name for part, name in _ATTACKS if part in wanted), "")

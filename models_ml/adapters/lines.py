@@ -1,18 +1,24 @@
-"""Lines of a plain or gzip-compressed file, one at a time, with a bound on their length."""
+"""Numbered lines of a plain or gzip-compressed file, in batches, with a bound on their length."""
 
 from __future__ import annotations
 
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from models_ml.adapters.report import ReadReport
-
 MAX_LINE_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 17
 _GZIP_MAGIC = b"\x1f\x8b"
+_WIDEST_CHARACTER = 4
+
+Line = tuple[int, str]
+"""A line's number (from 1) and its text without its end."""
+Note = Callable[[int, str], None]
+"""Takes the number of a bad line, and what is wrong with it."""
 
 
 def open_binary(path: Path) -> BinaryIO:
@@ -22,34 +28,73 @@ def open_binary(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb")
 
 
-def numbered_lines(file: BinaryIO, report: ReadReport) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text without its end and byte-order mark); lines that are no text go to `report`.
+def numbered_lines(file: BinaryIO, note: Note) -> Iterator[Line]:
+    """The lines of `line_batches`, one at a time."""
+    return chain.from_iterable(line_batches(file, note))
 
-    A line beyond `MAX_LINE_BYTES` is skipped without being held in memory. A compressed stream that breaks off ends
-    the iteration with one entry in the report.
+
+def line_batches(file: BinaryIO, note: Note) -> Iterator[list[Line]]:
+    """Yield the lines that each read of at most `BLOCK_BYTES` completes; from a pipe, as soon as they are there.
+
+    Lines that are no text go to `note`, and so does a line beyond `MAX_LINE_BYTES`, which is skipped without being
+    held in memory. A compressed stream that breaks off ends the iteration with one note.
     """
-    number = 0
+    number, rest, skipping = 0, b"", False
+    read = getattr(file, "read1", file.read)
     while True:
-        number += 1
         try:
-            raw = file.readline(MAX_LINE_BYTES)
-            if not raw:
-                return
-            if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
-                _skip_rest_of_line(file)
-                report.add_malformed(number, f"longer than {MAX_LINE_BYTES} bytes")
-                continue
+            block = read(BLOCK_BYTES)
         except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            report.add_malformed(number, f"the file cannot be read further: {error}")
+            note(number + 1, f"the file cannot be read further: {error}")
             return
+        if not block:
+            break
+        if skipping:
+            _, end, block = block.partition(b"\n")
+            if not end:
+                continue
+            skipping = False
+        data = rest + block
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            lines, read_lines = _numbered(data[:cut], number, note)
+            number += read_lines
+            yield lines
+        rest = data[cut:]
+        if len(rest) >= MAX_LINE_BYTES:
+            number += 1
+            note(number, f"longer than {MAX_LINE_BYTES} bytes")
+            rest, skipping = b"", True
+    if rest:
+        yield _numbered(rest + b"\n", number, note)[0]
+
+
+def _numbered(data: bytes, before: int, note: Note) -> tuple[list[Line], int]:
+    """(the lines of `data`, which follow line `before` and end with a line's end; how many there are, bad ones too)."""
+    if not before:
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        texts = data.decode().split("\n")
+    except UnicodeDecodeError:
+        return _one_by_one(data, before, note)
+    texts.pop()
+    if max(map(len, texts)) * _WIDEST_CHARACTER >= MAX_LINE_BYTES:
+        return _one_by_one(data, before, note)
+    if b"\r" in data:
+        texts = [text.rstrip("\r") for text in texts]
+    return list(enumerate(texts, before + 1)), len(texts)
+
+
+def _one_by_one(data: bytes, before: int, note: Note) -> tuple[list[Line], int]:
+    parts = data.split(b"\n")
+    parts.pop()
+    lines: list[Line] = []
+    for number, raw in enumerate(parts, before + 1):
+        if len(raw) >= MAX_LINE_BYTES:
+            note(number, f"longer than {MAX_LINE_BYTES} bytes")
+            continue
         try:
-            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            lines.append((number, raw.decode().rstrip("\r")))
         except UnicodeDecodeError:
-            report.add_malformed(number, "not UTF-8")
-
-
-def _skip_rest_of_line(file: BinaryIO) -> None:
-    while True:
-        part = file.readline(MAX_LINE_BYTES)
-        if not part or part.endswith(b"\n"):
-            return
+            note(number, "not UTF-8")
+    return lines, len(parts)

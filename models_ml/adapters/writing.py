@@ -52,25 +52,43 @@ def write_conn_log(stream: EdgeStream, path: str | Path) -> None:
 def _line(stream: EdgeStream, index: int) -> str:
     duration = float(stream.duration[index])
     measured = not math.isnan(duration)
-    packets, bytes_in = int(stream.packets[index]), int(stream.bytes_in[index])
-    received = packets // 2 if bytes_in else 0
-    family = int(stream.family[index])
-    known = family != UNLABELLED
+    sent, received = packets_of(stream, index)
+    label = label_of(stream, index)
     cells = (
         f"{stream.t[index]:.6f}",
         f"C{index:08x}",
-        str(IPv6Address(_PSEUDONYM_NET + int(stream.src[index]))),
-        str(IPv6Address(_PSEUDONYM_NET + int(stream.dst[index]))),
+        address(int(stream.src[index])),
+        address(int(stream.dst[index])),
         str(stream.port[index]),
         "unknown_transport" if PROTOCOLS[stream.proto[index]] == "other" else PROTOCOLS[stream.proto[index]],
         f"{duration:.6f}" if measured else "-",
         str(stream.bytes_out[index]),
-        str(bytes_in),
+        str(stream.bytes_in[index]),
         STATES[stream.state[index]],
-        str(packets - received),
+        str(sent),
         str(received),
-        ("Benign" if family == BENIGN else "Malicious") if known else "-",
-        FAMILIES[family] if known else "-",
+        label or "-",
+        FAMILIES[stream.family[index]] if label else "-",
         stream.captures[stream.capture[index]] or "-",
     )
     return "\t".join(cells) + "\n"
+
+
+def address(pseudonym: int) -> str:
+    """The unique local IPv6 address that carries a pseudonym."""
+    return str(IPv6Address(_PSEUDONYM_NET + pseudonym))
+
+
+def packets_of(stream: EdgeStream, index: int) -> tuple[int, int]:
+    """Packets of originator and responder, of which a stream knows the sum."""
+    packets = int(stream.packets[index])
+    received = packets // 2 if stream.bytes_in[index] else 0
+    return packets - received, received
+
+
+def label_of(stream: EdgeStream, index: int) -> str | None:
+    """`Benign` or `Malicious`; None for a record that nobody judged."""
+    family = int(stream.family[index])
+    if family == UNLABELLED:
+        return None
+    return "Benign" if family == BENIGN else "Malicious"

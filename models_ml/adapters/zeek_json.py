@@ -1,62 +1,77 @@
-"""Zeek connection records as JSON, one object a line (Zeek's `LogAscii::use_json`)."""
+"""Zeek connection records as JSON, one object a line (Zeek's `LogAscii::use_json`).
+
+Shippers put several of Zeek's logs in one file and name the log in `@stream` or `_path`; only `conn` is read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from models_ml.adapters.columns import FIELD_OF_NAME, HOST_NAMES, NAMES_OF_FIELD
+from models_ml.adapters.columns import FIELD_OF_NAME, HOST_NAMES, NAMES_OF_FIELD, Values
+from models_ml.adapters.json_lines import SCALARS, epoch, json_objects, scalar
+from models_ml.adapters.lines import Line
 from models_ml.adapters.records import BadRecord
 from models_ml.adapters.report import ReadReport
-from models_ml.adapters.zeek_text import Parsed, Values
+
+_LOG_KEYS = ("@stream", "_path")
+_TS = 0
+_MAX_SHAPES = 256
 
 
-def parse_json(lines: Iterable[tuple[int, str]], report: ReadReport) -> Iterator[Parsed]:
+class ZeekJsonRows:
     """Records of a JSON-lines log; `ts` may be epoch seconds or ISO 8601."""
-    for number, record in json_objects(lines):
-        if isinstance(record, BadRecord):
-            yield number, record
-            continue
-        read = record.keys() & FIELD_OF_NAME.keys()
-        report.count_values(len(record), len(record) - len(read - HOST_NAMES))
-        yield number, _pick(record)
+
+    def __init__(self, report: ReadReport) -> None:
+        self._report = report
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+
+    def rows(self, lines: Iterable[Line]) -> Iterator[tuple[int, Values | BadRecord]]:
+        report = self._report
+        for number, record in json_objects(lines):
+            if isinstance(record, BadRecord):
+                yield number, record
+                continue
+            shape = self._shape_of(record)
+            if shape.log_key and record[shape.log_key] != "conn":
+                report.add_skipped(str(record[shape.log_key]))
+                continue
+            report.values_seen += len(record)
+            report.values_removed += shape.removed
+            values = [record.get(key) for key in shape.keys]
+            if set(map(type, values)) <= SCALARS and not shape.ambiguous:
+                values[_TS] = epoch(values[_TS])
+                yield number, tuple(values)
+                continue
+            try:
+                yield number, _pick(record)
+            except BadRecord as error:
+                yield number, error
+
+    def _shape_of(self, record: dict[str, Any]) -> _Shape:
+        names = tuple(record)
+        shape = self._shapes.get(names)
+        if shape is None:
+            if len(self._shapes) >= _MAX_SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[names] = _Shape(record)
+        return shape
 
 
-def json_objects(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, dict[str, Any] | BadRecord]]:
-    """The objects of a JSON-lines file."""
-    for number, line in lines:
-        if not line.strip():
-            continue
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            yield number, BadRecord(f"no JSON: {error}")
-            continue
-        yield number, record if isinstance(record, dict) else BadRecord("no JSON object")
+class _Shape:
+    """Where records with the same keys have what is read: looked up once for each such set of keys."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        present = [[key for key in keys if key in record] for keys in NAMES_OF_FIELD]
+        self.keys = tuple(found[0] if found else "" for found in present)
+        self.ambiguous = any(len(found) > 1 for found in present)
+        self.removed = len(record) - len((record.keys() & FIELD_OF_NAME.keys()) - HOST_NAMES)
+        self.log_key = next((key for key in _LOG_KEYS if key in record), "")
 
 
-def _pick(record: dict[str, Any]) -> Values | BadRecord:
-    values: list[str | None] = []
-    for keys in NAMES_OF_FIELD:
-        value = next((record[key] for key in keys if record.get(key) is not None), None)
-        if value is None or isinstance(value, str):
-            values.append(value or None)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            values.append(str(value))
-        else:
-            return BadRecord(f"{keys[0]} is neither text nor a number")
-    values[0] = _epoch(values[0])
+def _pick(record: dict[str, Any]) -> Values:
+    values = [
+        next((value for key in keys if (value := scalar(record, key)) is not None), None) for keys in NAMES_OF_FIELD
+    ]
+    values[_TS] = epoch(values[_TS])
     return tuple(values)
-
-
-def _epoch(text: str | None) -> str | None:
-    if text is None or "T" not in text:
-        return text
-    try:
-        moment = datetime.fromisoformat(text)
-        return str((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        return text  # the record builder names it as no number

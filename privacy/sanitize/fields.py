@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from models_ml.adapters.columns import FIELD_OF_NAME, HOSTS
+from models_ml.adapters.columns import FIELD_OF_NAME, HOSTS, NETFLOW_HOSTS, NETFLOW_LABELS, NETFLOW_MEASURES
 
 
 class Treatment(Enum):
@@ -60,6 +60,14 @@ def _treatment_of(field: str) -> Treatment:
 
 FLOW = RecordKind("flow", {name: _treatment_of(field) for name, field in FIELD_OF_NAME.items()})
 """Zeek's conn.log in any spelling and labelled CSV: exactly the columns that training reads."""
+
+NETFLOW = RecordKind(
+    "netflow",
+    dict.fromkeys(NETFLOW_HOSTS, Treatment.HOST)
+    | dict.fromkeys(NETFLOW_MEASURES, Treatment.MEASURE)
+    | dict.fromkeys(NETFLOW_LABELS, Treatment.TEXT),
+)
+"""NetFlow CSV in nProbe's names: exactly the columns that training reads."""
 
 SURICATA = _kind(
     "suricata",

@@ -12,14 +12,14 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from models_ml.adapters.delimited import CsvRows, TsvRows
+from models_ml.adapters.json_lines import json_objects
 from models_ml.adapters.lines import numbered_lines, open_binary
-from models_ml.adapters.reading import detect
+from models_ml.adapters.reading import format_of
 from models_ml.adapters.records import BadRecord
 from models_ml.adapters.report import ReadReport
-from models_ml.adapters.zeek_json import json_objects
-from models_ml.adapters.zeek_text import csv_rows, tsv_rows
 from models_ml.errors import UnreadableFlows
-from privacy.sanitize.fields import FLOW, SURICATA, WINDOWS, RecordKind, kind_of
+from privacy.sanitize.fields import FLOW, NETFLOW, SURICATA, WINDOWS, RecordKind, kind_of
 
 Lines = Iterable[tuple[int, str]]
 Row = Mapping[str, Any]
@@ -33,7 +33,7 @@ class _Named:
     def __init__(self, columns: Sequence[str], empty: frozenset[str]) -> None:
         self._columns = columns
 
-    def pick(self, cells: Sequence[str]) -> Row | BadRecord:
+    def pick(self, cells: list[str]) -> Row | BadRecord:
         if len(cells) != len(self._columns):
             return BadRecord(f"{len(cells)} fields instead of {len(self._columns)}")
         return dict(zip(self._columns, cells, strict=True))
@@ -48,9 +48,10 @@ class LogFormat:
 
 
 LOG_FORMATS: Mapping[str, LogFormat] = {
-    "zeek-csv": LogFormat(lambda lines: csv_rows(lines, _Named), FLOW),
-    "zeek-tsv": LogFormat(lambda lines: tsv_rows(lines, _Named), FLOW),
+    "zeek-csv": LogFormat(lambda lines: CsvRows(_Named).rows(lines), FLOW),
+    "zeek-tsv": LogFormat(lambda lines: TsvRows(_Named).rows(lines), FLOW),
     "zeek-json": LogFormat(json_objects, FLOW),
+    "netflow-csv": LogFormat(lambda lines: CsvRows(_Named).rows(lines), NETFLOW),
     "suricata-json": LogFormat(json_objects, SURICATA),
     "windows-json": LogFormat(json_objects, WINDOWS),
 }
@@ -72,7 +73,7 @@ def read_log(path: Path, report: ReadReport) -> Iterator[tuple[RecordKind, Row]]
     try:
         for file in _opened(path):
             with closing(file):
-                yield from _records(numbered_lines(file, report), path, report)
+                yield from _records(numbered_lines(file, report.add_malformed), path, report)
     except (OSError, zipfile.BadZipFile) as error:
         raise UnreadableFlows(f"{path} cannot be read: {error}") from error
 
@@ -113,24 +114,24 @@ def _records(lines: Iterator[tuple[int, str]], path: Path, report: ReadReport) -
 def _recognised(
     lines: Iterator[tuple[int, str]], path: Path, report: ReadReport
 ) -> tuple[str, Iterator[tuple[int, str]]]:
-    try:
-        name, lines = detect(lines, path)
-    except UnreadableFlows as error:
-        raise _unknown(path, report) from error
-    if name != "zeek-json":
-        return name, lines
-    number, line = next(lines)
-    kind = _kind_of_line(line)
-    if kind is None:
-        raise _unknown(path, report)
-    return _JSON_FORMAT_OF_KIND[kind.name], chain(((number, line),), lines)
+    for number, line in lines:
+        if not line.strip():
+            continue
+        name = format_of(line)
+        if name in _JSON_FORMAT_OF_KIND.values():
+            kind = _kind_of_line(line)
+            name = _JSON_FORMAT_OF_KIND[kind.name] if kind is not None else None
+        if name is None:
+            break
+        return name, chain(((number, line),), lines)
+    raise _unknown(path, report)
 
 
 def _unknown(path: Path, report: ReadReport) -> UnreadableFlows:
     bad = f" (line {report.examples[0].number}: {report.examples[0].reason})" if report.examples else ""
     return UnreadableFlows(
         f"{path} does not begin with a record of a known kind{bad}",
-        expected="events of Suricata (eve.json), Zeek (conn.log) or Windows",
+        expected="events of Suricata (eve.json), Zeek (conn.log) or Windows, or NetFlow CSV",
         action=f"Name the format: {', '.join(LOG_FORMATS)}.",
     )
 

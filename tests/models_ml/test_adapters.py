@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models_ml.adapters import ReadReport, iterate, read, write_conn_log
+from models_ml.adapters import FlowReader, Reading, ReadReport, iterate, read, write_conn_log
+from models_ml.adapters.hosts import HostTable, Pseudonyms
 from models_ml.adapters.lines import MAX_LINE_BYTES
 from models_ml.edge_stream import COLUMNS, EdgeStream
 from models_ml.errors import UnreadableFlows
@@ -68,6 +69,19 @@ JSON_SECOND = {
     "conn_state": "S0",
     "orig_pkts": 2,
 }
+
+SURICATA = {
+    "event_type": "flow",
+    "src_ip": "192.0.2.1",
+    "dest_ip": "198.51.100.7",
+    "dest_port": 443,
+    "proto": "TCP",
+    "flow": {"start": "1970-01-01T00:01:40.5+0000", "pkts_toserver": 6, "bytes_toserver": 999, "state": "closed"},
+}
+NETFLOW_HEADER = (
+    "FIRST_SWITCHED,IPV4_SRC_ADDR,IPV4_DST_ADDR,L4_DST_PORT,PROTOCOL,IN_BYTES,IN_PKTS,OUT_BYTES,OUT_PKTS,TCP_FLAGS"
+)
+NETFLOW_FIRST = "100,192.0.2.1,198.51.100.7,443,6,999,6,999,5,27"
 
 FORMS = {
     "zeek-csv": "\n".join((CSV_HEADER, CSV_FIRST, CSV_SECOND)),
@@ -241,10 +255,16 @@ def test_a_missing_file_and_an_unknown_format_name_are_refused(tmp_path: Path, w
         read(write(TSV), "pcap")
 
 
+JUNK_IN = FORMS | {
+    "suricata-json": "\n".join((json.dumps(SURICATA), json.dumps(SURICATA))),
+    "netflow-csv": "\n".join((NETFLOW_HEADER, NETFLOW_FIRST, NETFLOW_FIRST)),
+}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
-@given(form=st.sampled_from(sorted(FORMS)), junk=st.binary(max_size=80), place=st.integers(0, 900))
+@given(form=st.sampled_from(sorted(JUNK_IN)), junk=st.binary(max_size=80), place=st.integers(0, 900))
 def test_junk_anywhere_is_never_fatal(write: Callable[..., Path], form: str, junk: bytes, place: int) -> None:
-    data = FORMS[form].encode()
+    data = JUNK_IN[form].encode()
     try:
         stream, report = read(write(data[:place] + junk + data[place:]))
     except UnreadableFlows:
@@ -302,3 +322,62 @@ def test_what_is_not_read_and_hosts_count_as_removed(tmp_path: Path, text: str, 
     (tmp_path / "flows").write_text(text)
     _, report = read(tmp_path / "flows", pseudonym_key=KEY)
     assert (report.values_seen, report.values_removed) == (seen, removed)
+
+
+def test_a_file_much_larger_than_a_chunk_is_read_in_the_memory_of_a_chunk(tmp_path: Path) -> None:
+    path = tmp_path / "conn.json"
+    with path.open("w") as file:
+        for number in range(12_000):
+            record = JSON_FIRST | {"id.orig_h": f"10.0.{number % 99}.1", "unread": "x" * 2000}
+            file.write(f"{json.dumps(record)}\n")
+    report = ReadReport(source="log", format="")
+    tracemalloc.start()
+    records = sum(len(piece) for piece in iterate(path, report, chunk=2000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert records == 12_000
+    assert path.stat().st_size > 25_000_000
+    assert peak < 2_500_000
+
+
+def test_bad_lines_of_all_kinds_are_reported_in_their_order(write: Callable[..., Path]) -> None:
+    bad_value = CSV_FIRST.replace("100.5", "soon")
+    data = b"\n".join(
+        [CSV_HEADER.encode(), bad_value.encode(), b"\xff", b"1,2", CSV_FIRST.encode(), bad_value.encode(), b"\xfe"]
+    )
+    _, report = read(write(data))
+    assert [bad.number for bad in report.examples] == [2, 3, 4, 6, 7]
+
+
+def test_lines_are_read_as_they_come(write: Callable[..., Path]) -> None:
+    report = ReadReport(source="pipe", format="")
+    reader = FlowReader(report, Reading(KEY), capture="pipe")
+    assert len(reader.feed([(1, "")])) == 0
+    assert len(reader.feed([(2, CSV_HEADER)])) == 0
+    assert len(reader.feed([(3, CSV_FIRST), (4, "x"), (5, CSV_SECOND)])) == 2
+    whole, _ = read(write("\n".join((CSV_HEADER, CSV_FIRST, CSV_SECOND))), pseudonym_key=KEY)
+    again = reader.feed([(6, CSV_FIRST)])
+    assert again.src[0] == whole.src[0]
+    assert (report.format, report.records, report.malformed) == ("zeek-csv", 3, 1)
+
+
+def test_hosts_keep_their_pseudonyms_when_the_table_of_known_ones_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models_ml.adapters.hosts.MAX_KNOWN", 3)
+    table = HostTable(Pseudonyms(KEY), is_listed=lambda host: host == "b")
+    first = table.numbers(["a", "b", "c"])
+    assert table.listed(first).tolist() == [False, True, False]
+    assert len(set(table.numbers(["d", "e"]).tolist()) | set(first.tolist())) == 5
+    again = table.numbers(["c", "b"])
+    assert again.tolist() == first[[2, 1]].tolist()
+    assert table.listed(again).tolist() == [False, True]
+
+
+def test_only_the_connection_log_of_a_stream_of_logs_is_read(write: Callable[..., Path]) -> None:
+    other = {"@stream": "dns", "ts": 1.0}
+    _, report = read(write("\n".join(json.dumps(each) for each in (other, {"@stream": "conn"} | JSON_FIRST))))
+    assert (report.records, report.malformed, report.skipped) == (1, 0, {"dns": 1})
+
+
+def test_json_names_that_mean_the_same_are_taken_in_their_order(write: Callable[..., Path]) -> None:
+    stream, report = read(write(json.dumps(JSON_FIRST | {"dst_port": 22, "id.resp_p": None})))
+    assert (report.records, stream.port.tolist()) == (1, [22])
