@@ -13,7 +13,7 @@ from flxdr.demo.coordinator import OPEN, Operator
 from flxdr.demo.errors import DemoFailed
 from flxdr.demo.processes import Processes, run
 from models_ml.local_trainer import LocalConfig
-from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER
+from models_ml.registry import EDGE_NORMALISER
 from models_ml.validation import TOLERANCE
 
 ADMISSION_SECONDS = 120
@@ -21,6 +21,23 @@ ROUND_SECONDS = 180
 AGENT = str(Path(sys.executable).with_name("flxdr-agent"))
 
 Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign of the demo.
+
+    Attributes:
+        model: what is trained.
+        rounds: how many.
+        local: how the organisations train in each.
+        what: the campaign in words.
+    """
+
+    model: str
+    rounds: int
+    local: LocalConfig
+    what: str
 
 
 @dataclass(frozen=True)
@@ -93,13 +110,13 @@ def campaign(
     operator: Operator,
     *,
     organizations: int,
-    rounds: int,
-    local: LocalConfig,
+    plan: Plan,
     show: Callable[[RoundProgress], None],
 ) -> list[str]:
-    """Train the classifier for `rounds` rounds; the rounds' ids."""
+    """Run a campaign to its end; the rounds' ids."""
+    local, rounds = plan.local, plan.rounds
     identity = operator.start_campaign(
-        model=EDGE_CLASSIFIER,
+        model=plan.model,
         rounds=rounds,
         aggregation_method="FedProx",
         aggregation_params={"lambda_ppm": 0},

@@ -19,16 +19,27 @@ from flxdr.demo.checks import Check
 from flxdr.demo.coordinator import Operator
 from flxdr.demo.errors import DemoFailed
 from flxdr.demo.evaluation import Comparison, compare
+from flxdr.demo.federation import Plan
 from flxdr.demo.processes import Processes, run
 from flxdr.demo.records import OrganizationFiles, describe_split, divide_captures, generate
 from flxdr.demo.screen import Screen
 from models_ml import codec
 from models_ml.bound_model import BoundModel
 from models_ml.local_trainer import LocalConfig
-from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER
+from models_ml.registry import EDGE_NORMALISER, RL_POLICY, TGNN
 
-ROUNDS = 10
-LOCAL = LocalConfig(epochs=2, batch_size=32, learning_rate=0.01, proximal_mu=0.01)
+DETECTOR = Plan(
+    TGNN,
+    rounds=10,
+    local=LocalConfig(epochs=2, batch_size=256, learning_rate=0.01, proximal_mu=0.01),
+    what="train the temporal graph network that detects",
+)
+RESPONSE = Plan(
+    RL_POLICY,
+    rounds=3,
+    local=LocalConfig(epochs=1, batch_size=256, learning_rate=0.001, proximal_mu=0.0),
+    what="train the policy that recommends responses",
+)
 OPERATOR_NAME = "operator"
 MARKER = ".flxdr-demo"
 SIGHT = {
@@ -146,33 +157,30 @@ class _Demo:
         """The ids of all rounds."""
         self._screen.step("4. One round pools the moments of the features")
         first = federation.normalise(self._processes, self._operator, len(self._files))
-        self._screen.step(f"5. {ROUNDS} rounds train the classifier")
-        with self._screen.campaign(ROUNDS) as show:
-            rounds = federation.campaign(
-                self._processes,
-                self._operator,
-                organizations=len(self._files),
-                rounds=ROUNDS,
-                local=LOCAL,
-                show=show,
-            )
-        return [first, *rounds]
+        rounds = [first]
+        for number, plan in enumerate((DETECTOR,), start=5):
+            self._screen.step(f"{number}. {plan.rounds} rounds {plan.what}")
+            with self._screen.campaign(plan.rounds) as show:
+                rounds += federation.campaign(
+                    self._processes, self._operator, organizations=len(self._files), plan=plan, show=show
+                )
+        return rounds
 
     def compare(self) -> Comparison:
-        self._screen.step("6. Alone, together, and all records in one place")
+        self._screen.step("7. Detection alone, together, and with all records in one place")
         model, normaliser = (
             codec.decode(self._operator.model_file(self._operator.released_model(name)["model_hash"]))
-            for name in (EDGE_CLASSIFIER, EDGE_NORMALISER)
+            for name in (DETECTOR.model, EDGE_NORMALISER)
         )
-        bound = BoundModel(EDGE_CLASSIFIER, model, {EDGE_NORMALISER: normaliser})
-        comparison = compare(self._files, model=bound, local=LOCAL, rounds=ROUNDS)
+        bound = BoundModel(DETECTOR.model, model, {EDGE_NORMALISER: normaliser})
+        comparison = compare(self._files, model=bound, local=DETECTOR.local, rounds=DETECTOR.rounds)
         self._screen.table(comparison.rows(), f"on the {comparison.flows} test flows of all organisations")
         if comparison.unknown:
             self._screen.note(f"{comparison.unknown} of these flows are of a family that no organisation trained on")
         return comparison
 
     def check(self, comparison: Comparison, rounds: list[str]) -> list[Check]:
-        self._screen.step("7. Checks")
+        self._screen.step("9. Checks")
         federated, alone = (row["macro_binary_f1"] for row in (comparison.federated, comparison.alone_mean))
         found = [
             checks.gain(federated, alone, real=self._real),
@@ -208,7 +216,7 @@ class _Demo:
             "split": describe_split(real=self._real),
             "protection": self._options.protection,
             "rounds": rounds,
-            "local": asdict(LOCAL),
+            "plans": [asdict(plan) for plan in (DETECTOR, RESPONSE)],
             "seconds": round(seconds, 1),
             "test_flows": {"all": comparison.flows, "of_families_that_nobody_trained_on": comparison.unknown},
             "figures": comparison.rows(),
