@@ -121,7 +121,7 @@ def remembered(
     added = np.repeat(weights[:, :, None], len(HALF_LIVES), axis=2)
     if carried is not None:
         added = added + carried
-    after = decayed_sums(added, kept)
+    after = decayed_sums(added, kept, history.rank)
     before = np.zeros_like(after)
     before[1:] = kept[1:, None, :] * after[:-1]
     if carried is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models_ml.tgnn.history import NEIGHBOURS, History
@@ -18,6 +18,7 @@ def earlier(hosts: npt.NDArray[np.int64], row: int) -> list[int]:
 
 
 @given(hosts_in_time)
+@settings(max_examples=40, deadline=None)
 def test_sums_over_a_window_are_those_of_a_hosts_last_ten_events(hosts: npt.NDArray[np.int64]) -> None:
     history = History.of(hosts)
     rows = np.random.default_rng(0).integers(-50, 50, (len(hosts), 3)).astype(np.float32)
@@ -31,6 +32,7 @@ def test_sums_over_a_window_are_those_of_a_hosts_last_ten_events(hosts: npt.NDAr
 
 
 @given(hosts_in_time)
+@settings(max_examples=40, deadline=None)
 def test_events_of_a_host_stand_together_and_in_order_of_time(hosts: npt.NDArray[np.int64]) -> None:
     history = History.of(hosts)
 

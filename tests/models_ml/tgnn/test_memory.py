@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models_ml.tgnn.memory import HALF_LIVES, decay, decayed_sums
+from models_ml.tgnn.memory import FEW, HALF_LIVES, decay, decayed_sums
 
 
+@pytest.mark.parametrize("events", [1, 7, FEW, FEW + 1, 500])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 1000, 1001])
-def test_sums_are_those_of_the_recurrence(count: int) -> None:
+def test_sums_are_those_of_the_recurrence(count: int, events: int) -> None:
     rng = np.random.default_rng(count)
     weights = rng.uniform(0, 2, (count, 3, len(HALF_LIVES))).astype(np.float32)
-    gaps = np.where(rng.random(count) < 0.05, np.inf, rng.exponential(500, count))
-    kept = decay(gaps)
+    rank = np.arange(count) % events
+    kept = decay(np.where(rank == 0, np.inf, rng.exponential(500, count)))
 
-    sums = decayed_sums(weights, kept)
+    sums = decayed_sums(weights, kept, rank)
 
     current = np.zeros((3, len(HALF_LIVES)))
     for row in range(count):
