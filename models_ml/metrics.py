@@ -145,3 +145,26 @@ def recall_at_fpr(scores: Scores, attack: Bools, fpr: float) -> float:
     hits, false_alarms = _curve(scores, attack)
     within = false_alarms <= fpr * false_alarms[-1]
     return float(hits[within].max(initial=0) / hits[-1])
+
+
+def roc_curve(scores: Scores, attack: Bools, points: int = 200) -> npt.NDArray[np.float64]:
+    """(false positive rate, true positive rate) from (0, 0) to (1, 1), at most about `points` rows; needs both classes.
+
+    Rows are left out evenly along the curve.
+    """
+    hits, false_alarms = _curve(scores, attack)
+    curve = np.column_stack((np.append(0, false_alarms / false_alarms[-1]), np.append(0, hits / hits[-1])))
+    return _thinned(curve, points)
+
+
+def precision_recall_curve(scores: Scores, attack: Bools, points: int = 200) -> npt.NDArray[np.float64]:
+    """(recall, precision) from the highest score down, at most about `points` rows; needs an attack."""
+    hits, false_alarms = _curve(scores, attack)
+    return _thinned(np.column_stack((hits / hits[-1], hits / (hits + false_alarms))), points)
+
+
+def _thinned(curve: npt.NDArray[np.float64], points: int) -> npt.NDArray[np.float64]:
+    """Rows at about equal steps along the curve, the first and the last among them."""
+    along = np.append(0, np.cumsum(np.abs(np.diff(curve, axis=0)).sum(axis=1)))
+    wanted = np.searchsorted(along, np.linspace(0, along[-1], points))
+    return np.asarray(curve[np.unique(np.concatenate(([0], wanted, [len(curve) - 1])))])

@@ -13,6 +13,7 @@ from federation.agent.model_store import fetch_model, newest_basis
 from federation.agent.session import Agent
 from flxdr.core.errors import FlxdrError
 from models_ml import codec
+from models_ml.bound_model import BoundModel
 from models_ml.codec import Int32
 from models_ml.registry import EDGE_CLASSIFIER, MODELS
 from models_ml.tasks import Basis
@@ -23,7 +24,7 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model and what it builds on. `height` is the block that released it, where one did.
+    """A model and what it builds on. `height` is the block that released it and `version` its number, where one did.
 
     `withdrawn`: a later block withdrew it; it is to be looked at, never to be used.
     """
@@ -34,13 +35,18 @@ class FoundModel:
     basis: Basis
     height: int | None
     withdrawn: bool = False
+    version: int | None = None
+
+    @property
+    def bound(self) -> BoundModel:
+        return BoundModel(self.name, self.tensors, self.basis)
 
 
-def find_model(agent: Agent, target: str, *, basis: Sequence[str] = ()) -> FoundModel:
+def find_model(agent: Agent, target: str, *, basis: Sequence[str] = (), model: str = EDGE_CLASSIFIER) -> FoundModel:
     """The model that `target` names.
 
     Args:
-        target: `latest` (the newest standing release of the classifier), a model hash, or a file.
+        target: `latest` (the newest standing release of `model`), a model hash, or a file.
         basis: hashes or files of models that it builds on; by default the files beside a model file, or the newest that
             were released before the model.
 
@@ -48,20 +54,21 @@ def find_model(agent: Agent, target: str, *, basis: Sequence[str] = ()) -> Found
         UsageInvalid: neither of them.
         CheckFailed, Refused, Unreachable: it cannot be had, or is not what it should be.
     """
-    height, withdrawn = None, False
+    height, version, withdrawn = None, None, False
     if target == LATEST or _HASH.match(target):
         chain.follow(agent)
-        newest = agent.state.newest_release(EDGE_CLASSIFIER) if target == LATEST else agent.state.release_of(target)
+        newest = agent.state.newest_release(model) if target == LATEST else agent.state.release_of(target)
         if newest is None and target == LATEST:
-            raise CheckFailed(f"no release of {EDGE_CLASSIFIER} stands on the chain", expected="a sealed release")
+            raise CheckFailed(f"no release of {model} stands on the chain", expected="a sealed release")
         wanted = newest.model_hash if newest is not None and newest.model_hash is not None else target
         tensors, height = fetch_model(agent, wanted), newest.height if newest is not None else None
-        withdrawn = newest is not None and newest.withdrawn
+        if newest is not None:
+            withdrawn, version = newest.withdrawn, newest.model_version
     else:
         tensors = _read_file(Path(target))
     name = _name_of(tensors)
     found = _basis(agent, name, target, basis, height)
-    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, found, height, withdrawn)
+    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, found, height, withdrawn, version)
 
 
 def beside(path: Path, model_name: str) -> Path:

@@ -31,6 +31,10 @@ class Records:
     reports: tuple[ReadReport, ...]
 
     @property
+    def everything(self) -> EdgeStream:
+        return concat([self.training, self.validation])
+
+    @property
     def sanitization_rate(self) -> float:
         """Share of the records' values that no feature ever sees: columns that are not read, and hosts."""
         seen = sum(report.values_seen for report in self.reports)

@@ -143,3 +143,27 @@ def test_small_attack_probabilities_keep_their_digits() -> None:
     probabilities = np.zeros((1, len(FAMILIES)), dtype=np.float32)
     probabilities[0, :2] = 1.0, 1e-12
     assert metrics.attack_probability(probabilities)[0] == pytest.approx(1e-12)
+
+
+@given(SAMPLES)
+def test_the_curves_hold_the_rates_of_every_threshold(sample: list[tuple[int, bool]]) -> None:
+    scores, attack = arrays(sample)
+    roc = {tuple(row) for row in metrics.roc_curve(scores, attack).tolist()}
+    expected = {(0.0, 0.0)} | {
+        ((scores[~attack] >= threshold).mean(), (scores[attack] >= threshold).mean()) for threshold in scores
+    }
+    assert roc == expected
+    precision_recall = {tuple(row) for row in metrics.precision_recall_curve(scores, attack).tolist()}
+    decided = [scores >= threshold for threshold in scores]
+    assert precision_recall == {((which & attack).sum() / attack.sum(), attack[which].mean()) for which in decided}
+
+
+def test_long_curves_are_thinned_and_keep_their_ends_and_their_area() -> None:
+    rng = np.random.default_rng(1)
+    attack = rng.uniform(size=20_000) < 0.3
+    scores = rng.normal(size=20_000) + 1.5 * attack
+    curve = metrics.roc_curve(scores, attack, points=200)
+    assert len(curve) <= 202
+    assert curve[0].tolist() == [0, 0]
+    assert curve[-1].tolist() == [1, 1]
+    assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(metrics.auc(scores, attack), abs=1e-3)

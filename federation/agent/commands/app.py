@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from federation.agent.commands import keys, learning, membership, privacy, sanitize, setup, statements, votes
+from federation.agent.commands import evaluate, keys, learning, membership, privacy, sanitize, setup, statements, votes
 from federation.agent.errors import EXIT_CODES_HELP
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app.command("init")(setup.init)
 app.command("enrol")(membership.enrol)
 app.command("run")(learning.run)
 app.command("train")(learning.train)
-app.command("evaluate")(learning.evaluate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("proposals")(votes.proposals)
 app.command("approve")(votes.approve)
 app.command("reject")(votes.reject)

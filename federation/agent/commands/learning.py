@@ -1,4 +1,4 @@
-"""`run`, `train`, `evaluate`: the models."""
+"""`run`, `train`: the models."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from rich.table import Table
 
 from federation.agent import files, local_only
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, surroundings
-from federation.agent.errors import DataInvalid, StopRequested, UsageInvalid
-from federation.agent.evaluation import beside, find_model
+from federation.agent.errors import StopRequested, UsageInvalid
+from federation.agent.evaluation import beside
 from federation.agent.loop import Runner
 from federation.agent.output import table
 from federation.agent.records import RecordSource
 from federation.agent.session import Agent
 from models_ml import codec
 from models_ml.adapters import ReadReport
-from models_ml.edge_stream import EdgeStream
 from models_ml.local_trainer import LocalConfig
 from models_ml.registry import EDGE_CLASSIFIER, MODELS
-from models_ml.tasks import task_for
 
 
 def run(
@@ -78,7 +76,7 @@ def train(
         if model not in MODELS:
             raise UsageInvalid(f"no model {model!r}", expected=" | ".join(MODELS))
         records = _source(agent).load()
-        _warn_of_bad_lines(agent, records.reports)
+        warn_of_bad_lines(agent, records.reports)
         config = LocalConfig(
             epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, proximal_mu=0.0, seed=seed
         )
@@ -100,65 +98,20 @@ def train(
             "records": [report.as_json() for report in records.reports],
         }
         agent.output.result(
-            document, f"Model file: {path}", _metrics_table("On later records of one's own", trained.metrics)
+            document, f"Model file: {path}", metrics_table("On later records of one's own", trained.metrics)
         )
-
-
-def evaluate(
-    context: typer.Context,
-    *,
-    target: Annotated[str, typer.Argument(metavar="MODEL_HASH|FILE|latest", help="Which model.")],
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Flow records; default: one's own validation records.")
-    ] = None,
-    basis: Annotated[
-        list[str] | None,
-        typer.Option("--basis", help="Hash or file of a model that it builds on, where it is not the obvious one."),
-    ] = None,
-    home: Home = DEFAULT_HOME,
-    machine: Json = False,
-) -> None:
-    """Evaluate a model on labelled flow records."""
-    with opened(context, home, machine) as agent:
-        found = find_model(agent, target, basis=basis or ())
-        source = _source(agent)
-        stream, reports = _own_validation(source) if data is None else source.load_files([data])
-        _warn_of_bad_lines(agent, reports)
-        if not len(stream):
-            raise DataInvalid("there is no record to evaluate on", expected="at least one")
-        if found.withdrawn:
-            agent.output.warn(f"model {found.model_hash} was withdrawn by the members: it is to be used no more")
-        figures = task_for(found.name).evaluate(found.tensors, stream, basis=found.basis)
-        document = {
-            "model": found.name,
-            "model_hash": found.model_hash,
-            "block_height": found.height,
-            "withdrawn": found.withdrawn,
-            "basis": {name: codec.model_hash(codec.encode(tensors)) for name, tensors in found.basis.items()},
-            "metrics": figures,
-            "records": [report.as_json() for report in reports],
-        }
-        title = f"{found.name} {found.model_hash[:16]}, " + (
-            f"released by block {found.height}" if found.height is not None else "no release on the verified chain"
-        )
-        agent.output.result(document, _metrics_table(title, figures))
 
 
 def _source(agent: Agent) -> RecordSource:
     return RecordSource(agent.config.data, agent.home.folder, agent.key)
 
 
-def _own_validation(source: RecordSource) -> tuple[EdgeStream, tuple[ReadReport, ...]]:
-    records = source.load()
-    return records.validation, records.reports
-
-
-def _warn_of_bad_lines(agent: Agent, reports: Sequence[ReadReport]) -> None:
+def warn_of_bad_lines(agent: Agent, reports: Sequence[ReadReport]) -> None:
     for report in reports:
         if report.malformed:
             lines = ", ".join(f"{bad.number} ({bad.reason})" for bad in report.examples[:3])
             agent.output.warn(f"{report.source}: {report.malformed} malformed line(s) left out, e.g. line {lines}")
 
 
-def _metrics_table(title: str, figures: Mapping[str, float]) -> Table:
+def metrics_table(title: str, figures: Mapping[str, float]) -> Table:
     return table(title, ("figure", "value"), [(name, f"{value:.4f}") for name, value in figures.items()])
