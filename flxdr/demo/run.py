@@ -31,7 +31,7 @@ from models_ml.registry import EDGE_NORMALISER, RL_POLICY, TGNN
 DETECTOR = Plan(
     TGNN,
     rounds=10,
-    local=LocalConfig(epochs=2, batch_size=256, learning_rate=0.01, proximal_mu=0.01),
+    local=LocalConfig(epochs=2, batch_size=128, learning_rate=0.01, proximal_mu=0.01),
     what="train the temporal graph network that detects",
 )
 RESPONSE = Plan(
