@@ -75,6 +75,12 @@ class PrivacySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units: tuple[PrivacyUnit, ...] = ("none", "organization", "record")
 
 
+class DetectionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `flxdr-agent detect` knows of this organisation's hosts."""
+
+    crown_jewels: tuple[str, ...] = ()
+
+
 class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that an operator of the agent may set."""
 
@@ -85,6 +91,7 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: PolicySection = PolicySection()
     limits: LimitsSection = LimitsSection()
     privacy: PrivacySection = PrivacySection()
+    detection: DetectionSection = DetectionSection()
 
 
 def parse(text: bytes, *, where: str = "agent.toml") -> AgentConfig:
@@ -201,4 +208,8 @@ epsilon = {privacy.epsilon!r}
 delta = {privacy.delta!r}
 # What a round's noise has to protect for this agent to take part; strike "none" to refuse rounds without noise.
 units = {text(list(privacy.units))}
+
+[detection]
+# Addresses, as the flow records write them, of hosts from which nothing is taken before somebody was asked.
+crown_jewels = {text(list(config.detection.crown_jewels))}
 """

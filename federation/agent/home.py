@@ -7,6 +7,7 @@ outbox/        updates as they were signed                models/      model fil
 witness.json   the witness's key, 0600                     evidence/    checkpoints that contradict each other
 sanitizer.key  the secret behind the pseudonyms of sanitised records, 0600
 checkpoint.json  the newest checkpoint that is held, to keep elsewhere and to compare
+calibrations/  thresholds for models, made of this organisation's own records
 statements/    what this organisation attested of releases, and under statements/unsent/ what waits to be sent
 """
 
@@ -51,6 +52,7 @@ class Home:
         self.models = folder / "models"
         self.evidence = folder / "evidence"
         self.statements = folder / "statements"
+        self.calibrations = folder / "calibrations"
 
     @classmethod
     def create(cls, folder: Path, config: AgentConfig, algorithm: Algorithm) -> tuple[Self, PrivateKey]:

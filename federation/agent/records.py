@@ -73,14 +73,22 @@ class RecordSource:
                 ) from error
         return Reading(self._pseudonym_key, is_listed, section.assumed_rate or None)
 
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """What changes when one of the configured files does.
+
+        Raises:
+            DataInvalid: there are none.
+        """
+        found = [(str(path), path.stat()) for path in self._files()]
+        return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
+
     def load(self) -> Records:
         """All records.
 
         Raises:
             DataInvalid: no files are configured, or one cannot be read, or they hold no record.
         """
-        files = self._files()
-        stamp = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        files, stamp = self._files(), self.stamp()
         if self._read is None or self._read[0] != stamp:
             stream, reports = self._read_files(files)
             training, validation = hold_out(stream)

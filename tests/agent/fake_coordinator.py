@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from federation import statements
+from federation.detections.facts import Stated
 from flxdr.core import dsse
 from flxdr.core.keys import PrivateKey, PublicKey
 from flxdr.platform.auth import tokens
@@ -42,6 +43,7 @@ class FakeCoordinator(FakeFederation):
     """What was posted, by size and organisation."""
     votes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     attested: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    detections: dict[str, bytes] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
     lie: dict[str, Lie] = field(default_factory=dict)
     looks: dict[str, Any] = field(default_factory=lambda: {"left_out_reason": None, "anomaly_score": None})
@@ -88,6 +90,7 @@ class FakeCoordinator(FakeFederation):
             "blockchain/ledger/export": lambda: self._export(request.url.params),
             "federation/round/current": lambda: self._current(org_id),
             "federation/round/submit-gradient": lambda: self._submit(request, org_id),
+            "federation/detections": lambda: self._shared(json.loads(request.content), org_id),
             "blockchain/governance/rotate": lambda: self._rotate(json.loads(request.content)),
             "blockchain/governance/revoke": lambda: self._revoke(json.loads(request.content)),
         }
@@ -154,6 +157,16 @@ class FakeCoordinator(FakeFederation):
         check_statement(dsse.Envelope.from_json(envelope), self.records[height].header, keys, chain_id=self.genesis)
         self.attested.append((height, org_id, envelope))
         return {"height": height, "statements": [{"org_id": org_id, "envelope": envelope}]}
+
+    def _shared(self, body: dict[str, Any], org_id: str) -> dict[str, Any]:
+        statement = base64.b64decode(body["statement"])
+        stated = Stated.parse(statement)
+        key = self.state.keys.key(org_id, body["key_id"])
+        if key is None or (stated.org, stated.chain_id) != (org_id, self.genesis):
+            raise _Problem(422, "unknown_key", "no key in force, or another's statement")
+        dsse.verify(key, base64.b64decode(body["signature"]), dsse.DETECTION_TYPE, statement)
+        self.detections[stated.alert_id] = statement
+        return {"alert_id": stated.alert_id, "received_at": "2026-03-01T12:00:00Z"} | stated.facts.as_json()
 
     def _cosign(self, body: dict[str, Any], org_id: str) -> dict[str, Any]:
         self.cosigned.setdefault(body["size"], {}).setdefault(org_id, body)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from federation.agent.commands import evaluate, keys, learning, membership, privacy, sanitize, setup, statements, votes
+from federation.agent.commands import (
+    detect,
+    evaluate,
+    keys,
+    learning,
+    membership,
+    privacy,
+    sanitize,
+    setup,
+    share,
+    statements,
+    votes,
+)
 from federation.agent.errors import EXIT_CODES_HELP
 
 app = typer.Typer(
@@ -20,6 +32,8 @@ app.command("enrol")(membership.enrol)
 app.command("run")(learning.run)
 app.command("train")(learning.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("detect")(detect.detect)
+app.command("share")(share.share)
 app.command("proposals")(votes.proposals)
 app.command("approve")(votes.approve)
 app.command("reject")(votes.reject)

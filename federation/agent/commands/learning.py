@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -14,6 +11,7 @@ from rich.table import Table
 
 from federation.agent import files, local_only
 from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened, surroundings
+from federation.agent.commands.signals import stopping_on_signals
 from federation.agent.errors import StopRequested, UsageInvalid
 from federation.agent.evaluation import beside
 from federation.agent.loop import Runner
@@ -37,23 +35,10 @@ def run(
     with opened(context, home, machine) as agent, agent.home.locked():
         runner = Runner(agent, _source(agent), pause=surroundings(context).pause, once=once)
         try:
-            with _stopping_on_signals():
+            with stopping_on_signals():
                 runner.run()
         except StopRequested:
             agent.output.event("stopped", "Stopped.")
-
-
-@contextmanager
-def _stopping_on_signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise StopRequested
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def train(

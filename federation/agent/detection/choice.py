@@ -1,0 +1,68 @@
+"""Which model detects and which policy advises; both go on working from what is verified while nobody answers."""
+
+from __future__ import annotations
+
+from federation.agent import chain
+from federation.agent.detection.scorers import DETECTORS
+from federation.agent.errors import CheckFailed, Unreachable
+from federation.agent.evaluation import LATEST, FoundModel, find_model
+from federation.agent.model_store import fetch_model, newest_basis
+from federation.agent.session import Agent
+from federation.agent.state_rows import StoredBlock
+from models_ml.registry import MODELS, RL_POLICY
+from models_ml.response.recommend import Recommender
+
+
+def choose_model(agent: Agent, target: str) -> FoundModel:
+    """The model that `target` names: `latest`, a hash, or a file.
+
+    `latest` is the newest standing release of the first of `DETECTORS` that has one. Without the coordinator it is the
+    newest that was verified here before, if its file is here as well.
+
+    Raises:
+        CheckFailed: nothing is released, or the model was withdrawn.
+        UsageInvalid, Refused, Unreachable: as `find_model`.
+    """
+    if target != LATEST:
+        found = find_model(agent, target)
+    else:
+        _follow(agent)
+        release = next(filter(None, map(agent.state.newest_release, DETECTORS)), None)
+        if release is None or release.model_name is None or release.model_hash is None:
+            raise CheckFailed(
+                f"no release of {' or '.join(DETECTORS)} stands on the chain",
+                expected="a sealed release",
+                action="Wait for the federation's first release, or train a model of your own (`flxdr-agent train`) "
+                "and name its file with --model.",
+            )
+        tensors = fetch_model(agent, release.model_hash, MODELS[release.model_name].schema)
+        basis = newest_basis(agent, release.model_name, below=release.height)
+        found = FoundModel(
+            release.model_name, release.model_hash, tensors, basis, release.height, version=release.model_version
+        )
+    if found.withdrawn:
+        raise CheckFailed(
+            f"model {found.model_hash} was withdrawn by the members",
+            expected="a release that stands",
+            action="Use --model latest.",
+        )
+    return found
+
+
+def choose_policy(agent: Agent) -> tuple[Recommender, StoredBlock | None]:
+    """A recommender by the newest standing release of the policy, with its block; by the playbook without one."""
+    release = agent.state.newest_release(RL_POLICY)
+    if release is None or release.model_hash is None:
+        return Recommender(None), None
+    try:
+        return Recommender(fetch_model(agent, release.model_hash)), release
+    except Unreachable as error:
+        agent.output.warn(f"{error.detail}: the playbook recommends, not the policy of block {release.height}")
+        return Recommender(None), None
+
+
+def _follow(agent: Agent) -> None:
+    try:
+        chain.follow(agent)
+    except Unreachable as error:
+        agent.output.warn(f"{error.detail}; going on with what was verified before")
