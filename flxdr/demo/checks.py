@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flxdr.demo.coordinator import SealedBlock
+from flxdr.demo.detections import Detections
 
 REAL_MARGIN = 0.15
 
@@ -57,4 +58,22 @@ def quorum(blocks: Sequence[SealedBlock], round_ids: Sequence[str]) -> Check:
         and all(3 * approved > 2 * voters for approved, voters in counts),
         f"{len(counts)} releases for {len(round_ids)} rounds; approvals "
         + " ".join(f"{approved}/{voters}" for approved, voters in counts),
+    )
+
+
+def vouched(detections: Sequence[Detections], released: Mapping[str, Any]) -> Check:
+    """There are alerts, and every one names the newest released model, its block, and an advised response."""
+    alerts = [alert for each in detections for alert in each.alerts]
+    named = [
+        alert
+        for alert in alerts
+        if alert["model"]["hash"] == released["model_hash"]
+        and alert["model"]["block_height"] == released["block_height"]
+        and alert["recommendation"]["action"]
+    ]
+    return Check(
+        "every alert names the released model, the block that vouches for it, and an advised response",
+        bool(alerts) and len(named) == len(alerts),
+        f"{len(named)} of {len(alerts)} alerts, model {str(released['model_hash'])[:16]}, "
+        f"block {released['block_height']}",
     )

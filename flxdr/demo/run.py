@@ -10,6 +10,7 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from flxdr.demo import checks, federation, picture, sight
 from flxdr.demo.checks import Check
 from flxdr.demo.coordinator import Operator
+from flxdr.demo.detections import Detections, detect
 from flxdr.demo.errors import DemoFailed
 from flxdr.demo.evaluation import Comparison, compare
 from flxdr.demo.federation import Plan
@@ -99,7 +101,8 @@ def run_demo(options: Options, screen: Screen) -> bool:
         demo.enrol()
         rounds = demo.train()
         comparison = demo.compare()
-        found = demo.check(comparison, rounds)
+        detections = demo.detect()
+        found = demo.check(comparison, rounds, detections)
         demo.state_privacy(rounds)
         demo.write_result(comparison, found, rounds, time.monotonic() - began)
         if not options.leave:
@@ -146,12 +149,15 @@ class _Demo:
 
     def enrol(self) -> None:
         self._screen.step("3. Five agents enrol; the members admit them one after the other")
-        homes = {name: self._options.folder / "organizations" / name / "agent" for name in self._files}
         records = {name: file.train for name, file in self._files.items()}
-        federation.enrol(homes, records, self._url, self._environment)
-        federation.start_agents(self._processes, homes, self._environment)
-        with self._screen.bar("members", len(homes)) as show:
-            federation.wait_for_members(self._processes, self._operator, len(homes), show)
+        federation.enrol(self._homes, records, self._url, self._environment)
+        federation.start_agents(self._processes, self._homes, self._environment)
+        with self._screen.bar("members", len(self._homes)) as show:
+            federation.wait_for_members(self._processes, self._operator, len(self._homes), show)
+
+    @property
+    def _homes(self) -> dict[str, Path]:
+        return {name: self._options.folder / "organizations" / name / "agent" for name in self._files}
 
     def train(self) -> list[str]:
         """The ids of all rounds."""
@@ -179,13 +185,21 @@ class _Demo:
             self._screen.note(f"{comparison.unknown} of these flows are of a family that no organisation trained on")
         return comparison
 
-    def check(self, comparison: Comparison, rounds: list[str]) -> list[Check]:
+    def detect(self) -> list[Detections]:
+        """Every organisation's alerts on its own test flows."""
+        self._screen.step("8. What each organisation's agent detects on its own test flows, and what it advises")
+        found = [detect(name, self._homes[name], file.test, self._environment) for name, file in self._files.items()]
+        self._screen.detections(found)
+        return found
+
+    def check(self, comparison: Comparison, rounds: list[str], detections: Sequence[Detections]) -> list[Check]:
         self._screen.step("9. Checks")
         federated, alone = (row["macro_binary_f1"] for row in (comparison.federated, comparison.alone_mean))
         found = [
             checks.gain(federated, alone, real=self._real),
             checks.chain(json.loads(run([*self._manage, "verify_chain", "--json"], self._environment))),
             checks.quorum(self._operator.blocks(), rounds),
+            checks.vouched(detections, self._operator.released_model(DETECTOR.model)),
         ]
         self._screen.checks(found)
         return found

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from flxdr.demo.checks import Check
+from flxdr.demo.detections import Detections, strongest
 from flxdr.demo.evaluation import Figures
 from flxdr.demo.federation import RoundProgress
 
@@ -75,6 +76,29 @@ class Screen:
         self.console.print(table)
         for line in LEGEND:
             self.note(line)
+
+    def detections(self, found: Sequence[Detections]) -> None:
+        """The strongest alert of every family at each organisation."""
+        table = Table(title="the strongest alert of each family", title_justify="left")
+        for column in ("organisation", "family", "ATT&CK", "score", "flows", "advice", "by", "approval"):
+            table.add_column(column, justify="right" if column in ("score", "flows") else "left")
+        for each in found:
+            for alert in strongest(each):
+                advice = alert["recommendation"]
+                table.add_row(
+                    each.organization,
+                    alert["family"],
+                    alert["technique"]["id"],
+                    f"{alert['score']:.3f}",
+                    str(alert["flows"]),
+                    advice["action"],
+                    advice["source"],
+                    advice["approval"],
+                )
+        self.console.print(table)
+        for each in found:
+            counts = ", ".join(f"{count} {family}" for family, count in each.by_family.items()) or "none"
+            self.note(f"{each.organization}: alerts {counts}")
 
     def checks(self, checks: Sequence[Check]) -> None:
         for check in checks:
