@@ -29,6 +29,7 @@ GROUPS = {
     "noise": "benchmarks.noise",
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",
+    "reading": "benchmarks.reading",
     "round": "benchmarks.round_latency",
     "sanitize": "benchmarks.sanitize",
     "scale": "benchmarks.scale",

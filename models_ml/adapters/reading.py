@@ -26,6 +26,7 @@ from models_ml.errors import UnreadableFlows
 
 CHUNK = 65_536
 """Records held at a time while streaming."""
+_BATCH_LINES, _BATCH_BLOCKS = 1000, 6
 
 
 @dataclass(frozen=True)
@@ -161,10 +162,25 @@ def iterate(
     except OSError as error:
         raise UnreadableFlows(f"{location} cannot be opened: {error.strerror or error}") from error
     with closing(file):
-        yield from _pieces((reader.feed(lines) for lines in line_batches(file, reader.note)), chunk)
+        batches = _gathered(line_batches(file, reader.note))
+        yield from _pieces((reader.feed(lines) for lines in batches), chunk)
     reader.flush()
     if not report.format:
         raise unknown_format(report.source)
+
+
+def _gathered(batches: Iterable[list[Line]]) -> Iterator[list[Line]]:
+    """Batches put together until converting their columns is worth its fixed cost."""
+    lines: list[Line] = []
+    blocks = 0
+    for batch in batches:
+        lines += batch
+        blocks += 1
+        if len(lines) >= _BATCH_LINES or blocks >= _BATCH_BLOCKS:
+            yield lines
+            lines, blocks = [], 0
+    if lines:
+        yield lines
 
 
 def _pieces(streams: Iterable[EdgeStream], chunk: int) -> Iterator[EdgeStream]:

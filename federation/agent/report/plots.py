@@ -171,7 +171,9 @@ def timeline(line: Timeline, tone: str) -> Markup:
         *bars,
         _label(_LEFT - 8, frame.at(0, up)[1] + 8, str(up), "end"),
         _label(_LEFT - 8, zero + 4, "0", "end"),
-        _label(_LEFT - 8, frame.at(0, -down)[1], str(down), "end"),
+        _label(_LEFT - 8, frame.at(0, -down)[1] + 2, str(down), "end")
+        if frame.at(0, -down)[1] > zero + 16
+        else Markup(""),
         _label(_LEFT, height - 22, _span(line.start), "start"),
         _label(WIDTH - _RIGHT, height - 22, _span(line.end), "end"),
         height=height - 14,
