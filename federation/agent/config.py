@@ -45,6 +45,7 @@ class DataSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str = "auto"
     assumed_rate: _NotNegative = 0.0
     threat_intel: tuple[str, ...] = ()
+    host_embeddings: str = ""
 
 
 class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +182,8 @@ format = {text(data.format)}
 assumed_rate = {data.assumed_rate!r}
 # STIX 2.1 bundles: flows to or from the addresses that their indicators name are reported as such. No model sees it.
 threat_intel = {text(list(data.threat_intel))}
+# .npz or .safetensors with 128 numbers a host: alerts name the hosts that behave most like theirs. No model sees it.
+host_embeddings = {text(data.host_embeddings)}
 
 [policy]
 # auto: vote after the checks; manual: only `flxdr-agent approve` and `reject` vote.

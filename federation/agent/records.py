@@ -16,6 +16,7 @@ from flxdr.core.errors import FlxdrError
 from flxdr.core.keys import PrivateKey
 from models_ml.adapters import Reading, ReadReport, read
 from models_ml.edge_stream import EdgeStream, concat
+from models_ml.sources.host_embeddings import HostEmbeddings
 from models_ml.sources.threat_intel import ThreatIntel
 from models_ml.validation import hold_out
 
@@ -81,6 +82,22 @@ class RecordSource:
         """
         found = [(str(path), path.stat()) for path in self._files()]
         return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
+
+    @cached_property
+    def host_embeddings(self) -> HostEmbeddings | None:
+        """Embeddings of this organisation's hosts, where it has some.
+
+        Raises:
+            DataInvalid: the file cannot be read.
+        """
+        if not self._section.host_embeddings:
+            return None
+        try:
+            return HostEmbeddings.read(self._home / self._section.host_embeddings, self._pseudonym_key)
+        except FlxdrError as error:
+            raise DataInvalid(
+                error.detail, expected=error.expected, action="Correct [data] host_embeddings in agent.toml."
+            ) from error
 
     def load(self) -> Records:
         """All records.

@@ -85,6 +85,7 @@ def detect(
             clock=agent.clock,
             addresses=None if book is None else book.of,
             explain=explain,
+            embeddings=records.host_embeddings,
         )
         detector = Detector(scorer_for(found), threshold.calibration, window=window, minimum=min_score, explain=explain)
         run = _Run(agent, detector, alerts, _writer(agent, output, at_once=follow))

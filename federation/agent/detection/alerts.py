@@ -18,6 +18,7 @@ from flxdr.core.keys import PrivateKey
 from models_ml import codec
 from models_ml.families import FAMILIES
 from models_ml.response.recommend import AlertContext, Recommender
+from models_ml.sources.host_embeddings import HostEmbeddings
 from models_ml.tgnn.explanation import Driver
 
 OPEN, ENDED = "open", "ended"
@@ -73,6 +74,7 @@ class Alerts:
         crown_jewels: pseudonyms of hosts on which the organisation depends.
         addresses: tells the address behind a pseudonym; None: alerts hold no addresses.
         explain: whether the past that drove a score is told in words.
+        embeddings: of the organisation's hosts; alerts name the hosts that are most alike. None: they name none.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Alerts:
         clock: Clock,
         addresses: Addresses | None = None,
         explain: bool = False,
+        embeddings: HostEmbeddings | None = None,
     ) -> None:
         self._model = voucher.as_json()
         self._recommender, self._policy = recommender, policy
@@ -96,6 +99,7 @@ class Alerts:
         self._clock = clock
         self._addresses = addresses
         self._explain = explain
+        self._embeddings = embeddings
 
     def of(self, incident: Incident, status: str) -> Alert:
         """The alert of an incident as it stands now."""
@@ -121,6 +125,9 @@ class Alerts:
             "recommendation": self._recommendation(incident),
             "model": self._model,
         }
+        if self._embeddings is not None:
+            alike = self._embeddings.alike(incident.host)
+            alert["hosts_alike"] = [{**self._host(host), "cosine": round(cosine, 4)} for host, cosine in alike]
         if self._explain:
             strongest = [each for each in incident.drivers if abs(each.effect) >= LEAST_EFFECT][:SHOWN_DRIVERS]
             alert["drivers"] = [self._driver(each) for each in strongest]

@@ -197,6 +197,28 @@ def test_crown_jewels_are_not_touched_before_somebody_was_asked(released: Bench,
     assert all("escalate first" in masked["isolate_host"] for masked in masks)
 
 
+def test_own_knowledge_of_hosts_is_told_beside_an_alert(released: Bench, flows: Path, tmp_path: Path) -> None:
+    hosts = sorted({line.split(",")[2] for line in flows.read_text().splitlines()[1:]})
+    rows = np.random.default_rng(1).normal(size=(len(hosts), 128)).astype(np.float32)
+    np.savez(tmp_path / "hosts.npz", hosts=np.array(hosts), embeddings=rows)
+    patterns = [f"[ipv4-addr:value = '{host}']" for host in hosts]
+    indicators = [{"type": "indicator", "pattern_type": "stix", "pattern": pattern} for pattern in patterns]
+    (tmp_path / "intel.json").write_text(json.dumps({"type": "bundle", "objects": indicators}))
+    plain = alerts(released, str(flows))
+    text = released.home.config_file.read_text()
+    text = text.replace("threat_intel = []", f"threat_intel = {json.dumps([str(tmp_path / 'intel.json')])}")
+    text = text.replace('host_embeddings = ""', f"host_embeddings = {json.dumps(str(tmp_path / 'hosts.npz'))}")
+    released.home.config_file.write_text(text)
+    told = alerts(released, str(flows))
+    assert [each["score"] for each in told] == [each["score"] for each in plain]
+    assert {each["threat_intel_flows"] for each in plain} == {0}
+    for before, each in zip(plain, told, strict=True):
+        assert "hosts_alike" not in before
+        assert each["threat_intel_flows"] == each["flows"]
+        assert len(each["hosts_alike"]) == 3
+        assert each["host"]["pseudonym"] not in {other["pseudonym"] for other in each["hosts_alike"]}
+
+
 def test_thresholds_are_made_once_for_a_model_and_records(released: Bench, flows: Path) -> None:
     agent = released.open()
     source = RecordSource(agent.config.data, agent.home.folder, agent.key)
