@@ -91,3 +91,14 @@ def test_no_records_need_no_decision() -> None:
     family, score = UNCALIBRATED.decide(np.empty((0, len(FAMILIES)), dtype=np.float32))
 
     assert len(family) == len(score) == 0
+
+
+def test_an_alarm_is_named_by_the_most_probable_family_not_by_the_rarest() -> None:
+    rng = np.random.default_rng(2)
+    calibration = calibrate(probabilities(rng, 5000, C2=-4), np.zeros(5000, dtype=np.int8))
+    assert calibration.thresholds[C2] < calibration.thresholds[SCAN]
+    likely = np.full((1, len(FAMILIES)), 0.001)
+    likely[0, [BENIGN, C2, SCAN]] = 0.3, 0.1, 0.594
+    family, score = calibration.decide(likely)
+    assert family[0] == SCAN
+    assert score[0] >= 0.5
