@@ -34,6 +34,7 @@ GROUPS = {
     "sanitize": "benchmarks.sanitize",
     "scale": "benchmarks.scale",
     "secagg": "benchmarks.secagg",
+    "tgnn": "benchmarks.tgnn",
 }
 
 

@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT} and {PLOT}")
     arguments = parser.parse_args()
     federation = read(arguments.file)
-    plain = [scores_after(federation, _plain, seed) for seed in range(REPEATS)]
+    plain = [scores_after(federation, trained_plainly, seed) for seed in range(REPEATS)]
     private = {
         epsilon: [scores_after(federation, _private(epsilon), seed) for seed in range(REPEATS)] for epsilon in EPSILONS
     }
@@ -214,7 +214,7 @@ def _known(runs: Sequence[Scores]) -> float:
     return mean(scores.known for scores in runs)
 
 
-def _plain(model: Model, inputs: Floats, labels: npt.NDArray[np.intp], seed: int) -> Mapping[str, Int32]:
+def trained_plainly(model: Model, inputs: Floats, labels: npt.NDArray[np.intp], seed: int) -> Mapping[str, Int32]:
     config = LocalConfig(PLAIN.epochs, PLAIN.batch_size, PLAIN.learning_rate, PLAIN.proximal_mu, seed)
     return train(model, inputs, labels, config).delta
 

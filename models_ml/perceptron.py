@@ -23,7 +23,7 @@ def parameters_of(tensors: Mapping[str, Int32]) -> Parameters:
     return {name: dequantise(array).astype(np.float32) for name, array in tensors.items()}
 
 
-def logits(parameters: Mapping[str, Float32], inputs: Float32) -> Float32:
+def logits(parameters: Mapping[str, Floats], inputs: Floats) -> Floats:
     """Unnormalised log-probabilities, shape (n, families), of normalised inputs (n, features)."""
     hidden1 = np.maximum(inputs @ parameters["hidden1.weight"] + parameters["hidden1.bias"], 0)
     hidden2 = np.maximum(hidden1 @ parameters["hidden2.weight"] + parameters["hidden2.bias"], 0)

@@ -128,17 +128,16 @@ def _without(
     left = decay(now - scene.events.flows["t"][removed])
     sums -= scene.events.weights[removed][:, :, None] * left[:, None, :]
     nodes[:, :MEMORY] = np.log1p(np.maximum(sums, 0)).reshape(len(removed), -1) / np.float32(MEMORY_LOG_SCALE)
-    width = len(FEATURES) + 1
+    width = len(FEATURES)
     messages = scene.events.messages[removed]
     nodes[:, MEMORY : MEMORY + width] = (nodes[:, MEMORY : MEMORY + width] * count - messages[:, :width]) / rest
-    nodes[:, MEMORY + width] = (count - 1) / NEIGHBOURS
     angles = 2 * np.pi * np.mod(now / np.array(PERIODS), 1.0)
     since = messages[:, width : width + len(PERIODS)] * np.cos(angles).astype(np.float32)
     since += messages[:, width + len(PERIODS) :] * np.sin(angles).astype(np.float32)
-    nodes[:, MEMORY + width + 1 :] = (nodes[:, MEMORY + width + 1 :] * count - since) / rest
+    nodes[:, MEMORY + width :] = (nodes[:, MEMORY + width :] * count - since) / rest
     told = (scene.told[end] * count - scene.events.others[removed]) / np.float32(rest)
     if count == 1:
-        nodes[:, MEMORY : MEMORY + width], nodes[:, MEMORY + width + 1 :], told = 0, 0, np.zeros_like(told)
+        nodes[:, MEMORY : MEMORY + width], nodes[:, MEMORY + width :], told = 0, 0, np.zeros_like(told)
     return np.asarray(embedding_of(parameters, sage1_of(parameters, nodes), told, nodes))
 
 

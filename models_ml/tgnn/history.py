@@ -56,17 +56,18 @@ class History:
         rows alone and not on where they stand.
         """
         two = self._with_earlier(rows, rows, 1)
-        ten = self._with_earlier(self._with_earlier(two, two, 2), None, 4)
-        ten = self._with_earlier(ten, two, 8)
-        before = np.zeros_like(ten)
+        four = self._with_earlier(two, two, 2)
+        ten = self._with_earlier(self._with_earlier(four, four, 4), two, 8)
+        before = np.empty_like(ten)
         before[1:] = ten[:-1]
         before[self.rank == 0] = 0
         return before
 
-    def _with_earlier(self, rows: Float32, earlier: Float32 | None, distance: int) -> Float32:
+    def _with_earlier(self, rows: Float32, earlier: Float32, distance: int) -> Float32:
         """Add to every place what stands `distance` places before it, if that is of the same host."""
-        earlier = rows if earlier is None else earlier
-        total = rows.copy()
-        same = (self.rank[distance:] >= distance).astype(rows.dtype)[:, None]
-        total[distance:] += same * earlier[:-distance] if len(rows) > distance else 0
+        total = np.empty_like(rows)
+        total[:distance] = rows[:distance]
+        np.add(rows[distance:], earlier[: max(0, len(rows) - distance)], out=total[distance:])
+        alone = np.flatnonzero(self.rank < distance)
+        total[alone] = rows[alone]
         return total

@@ -1,8 +1,9 @@
 """What the network reads: of every node event the host's recent past, of every edge the flow itself.
 
-A host has no identity. Of its past the network sees decayed counts (`memory`), and the mean over its last ten flows of
-their features, of the host's role in them, and of cosines of the time since (cosine encoding with fixed frequencies, as
-in Cong et al., "Do We Really Need Complicated Model Architectures for Temporal Networks?", ICLR 2023).
+A host has no identity, and which of its flows it began itself is not told: in a capture of one network that gives away
+who is inside. Of its past the network sees decayed counts (`memory`), and the mean over its last ten flows of their
+features and of cosines of the time since (cosine encoding with fixed frequencies, as in Cong et al., "Do We Really Need
+Complicated Model Architectures for Temporal Networks?", ICLR 2023).
 
 `cos(w (t - s)) = cos wt cos ws + sin wt sin ws`, so the mean over a window needs no cosine per pair of flows.
 """
@@ -20,7 +21,7 @@ from models_ml.edge_stream import EdgeStream
 from models_ml.features import FEATURES, LOG_LIMIT, extract
 from models_ml.normalisation import normalise
 from models_ml.recency import groups_of
-from models_ml.tgnn.history import NEIGHBOURS, History
+from models_ml.tgnn.history import History
 from models_ml.tgnn.memory import HALF_LIVES, decay, decayed_sums
 
 Float32 = npt.NDArray[np.float32]
@@ -29,12 +30,12 @@ Int64 = npt.NDArray[np.int64]
 
 PERIODS = tuple(10 ** (4.5 * step / 7) for step in range(8))
 """Seconds, from 1 s to about nine hours."""
-QUANTITIES = ("flows_out", "flows_in", "unanswered_out", "unanswered_in", "contacts_out", "contacts_in")
+QUANTITIES = ("flows", "unanswered", "contacts")
 MEMORY = len(QUANTITIES) * len(HALF_LIVES)
-RECENT = len(FEATURES) + 2 + len(PERIODS)
-"""Mean features, role, how full the window is, time."""
+RECENT = len(FEATURES) + len(PERIODS)
+"""Mean features, and time."""
 NODE = MEMORY + RECENT
-MESSAGE = len(FEATURES) + 1 + 2 * len(PERIODS)
+MESSAGE = len(FEATURES) + 2 * len(PERIODS)
 MEMORY_LOG_SCALE = 3.0
 _GAP = FEATURES.index("contact_gap")
 _UNANSWERED = FEATURES.index("bytes_in")
@@ -84,26 +85,15 @@ def inputs_of(stream: EdgeStream, normaliser: Mapping[str, Int32] | None = None)
 
 def weights_of(raw: Float32) -> Float32:
     """What every node event adds to its host's memory: (2n, len(QUANTITIES))."""
-    told = np.column_stack(
-        (np.ones(len(raw), dtype=np.float32), raw[:, _UNANSWERED] == 0, raw[:, _GAP] >= np.float32(LOG_LIMIT))
-    ).astype(np.float32)
-    weights = np.zeros((len(raw), 2, len(QUANTITIES)), dtype=np.float32)
-    weights[:, 0, 0::2] = told
-    weights[:, 1, 1::2] = told
-    return weights.reshape(2 * len(raw), -1)
+    told = np.column_stack((np.ones(len(raw)), raw[:, _UNANSWERED] == 0, raw[:, _GAP] >= np.float32(LOG_LIMIT)))
+    return np.repeat(told.astype(np.float32), 2, axis=0)
 
 
 def messages_of(edges: Float32, times: Float64) -> Float32:
     """What every node event tells its host's later events: (2n, MESSAGE)."""
     angles = 2 * np.pi * np.mod(times[:, None] / np.array(PERIODS), 1.0)
-    messages = np.empty((len(edges), 2, MESSAGE), dtype=np.float32)
-    width = len(FEATURES)
-    messages[:, :, :width] = edges[:, None, :]
-    messages[:, 0, width] = 1
-    messages[:, 1, width] = -1
-    messages[:, :, width + 1 : width + 1 + len(PERIODS)] = np.cos(angles)[:, None, :]
-    messages[:, :, width + 1 + len(PERIODS) :] = np.sin(angles)[:, None, :]
-    return messages.reshape(2 * len(edges), -1)
+    messages = np.hstack((edges, np.cos(angles), np.sin(angles)), dtype=np.float32, casting="same_kind")
+    return np.repeat(messages, 2, axis=0)
 
 
 def remembered(
@@ -134,8 +124,8 @@ def recently(history: History, times: Float64, messages: Float32) -> Float32:
     """The means over the window before every place: (m, RECENT)."""
     counts = history.window_counts().astype(np.float32)
     means = history.window_sums(messages) / np.maximum(counts, 1)[:, None]
-    first, last = len(FEATURES) + 1, len(FEATURES) + 1 + len(PERIODS)
+    first, last = len(FEATURES), len(FEATURES) + len(PERIODS)
     angles = 2 * np.pi * np.mod(times[:, None] / np.array(PERIODS), 1.0)
     since = means[:, first:last] * np.cos(angles).astype(np.float32)
     since += means[:, last:] * np.sin(angles).astype(np.float32)
-    return np.hstack((means[:, :first], counts[:, None] / NEIGHBOURS, since))
+    return np.hstack((means[:, :first], since))

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models_ml import perceptron
 from models_ml.codec import Int32
 from models_ml.dpsgd import UNITS, Coins, Int64, RecordNoise, noisy_descent
 from models_ml.errors import OutOfRange
 from models_ml.local_trainer import LocalConfig, Progress
-from models_ml.perceptron import softmax
 from models_ml.tgnn.inputs import MEMORY
-from models_ml.tgnn.network import EMBEDDING, SAGE1
+from models_ml.tgnn.network import BOUND, EMBEDDING, SAGE1, cross_entropy, sage1_of
 from models_ml.tgnn.sessions import Block, Sessions
 
 Float64 = npt.NDArray[np.float64]
@@ -83,41 +83,55 @@ def clipped_sum(
             layers = backward(exact, block)
             norms = np.sqrt(sum(squared_norms(*layer) for layer in layers.values()))
         finite = np.isfinite(norms)
+        if not finite.all():  # a copy of everything, which is seldom needed
+            layers = {name: (inputs[finite], errors[finite]) for name, (inputs, errors) in layers.items()}
         factors = 1 / np.maximum(norms[finite], clip)
         for name, (inputs, errors) in layers.items():
-            rows = inputs[finite].reshape(-1, inputs.shape[2])
-            scaled = (errors[finite] * factors[:, None, None]).reshape(-1, errors.shape[2])
-            total[f"{name}.weight"] += rows.T @ scaled
+            scaled = (errors * factors[:, None, None]).reshape(-1, errors.shape[2])
+            total[f"{name}.weight"] += inputs.reshape(-1, inputs.shape[2]).T @ scaled
             total[f"{name}.bias"] += scaled.sum(axis=0)
     return {name: np.rint(array * UNITS).astype(np.int64) for name, array in total.items()}
 
 
 def backward(parameters: Mapping[str, Float64], block: Block) -> Layers:
-    """Of every layer its inputs (s, rows, in) and its errors (s, rows, out), for the mean loss of each session."""
+    """Of every layer its inputs (s, rows, in) and its errors (s, rows, out), for the mean losses of each session."""
     count, length = block.labels.shape
-    sage1 = np.maximum(block.nodes @ parameters["sage1.weight"] + parameters["sage1.bias"], 0)
-    around = np.concatenate((sage1, block.share @ sage1, block.nodes[:, :, MEMORY:]), axis=2)
-    embedding = np.maximum(around @ parameters["sage2.weight"] + parameters["sage2.bias"], 0)
-    joined = np.concatenate((embedding.reshape(count, length, 2 * EMBEDDING), block.edges), axis=2)
-    hidden = np.maximum(joined @ parameters["hidden.weight"] + parameters["hidden.bias"], 0)
-    logits = (hidden @ parameters["output.weight"] + parameters["output.bias"]).reshape(count * length, -1)
+    edges, labels, weights = block.edges.reshape(count * length, -1), block.labels.ravel(), block.weights.ravel()
+    nodes = block.nodes.reshape(2 * count * length, -1)
 
-    d_logits = softmax(logits)
-    d_logits[np.arange(len(d_logits)), block.labels.ravel()] -= 1
-    d_logits *= block.weights.reshape(-1, 1)
-    d_logits = d_logits.reshape(count, length, -1)
-    d_hidden = (d_logits @ parameters["output.weight"].T) * (hidden > 0)
-    d_joined = d_hidden @ parameters["hidden.weight"][: 2 * EMBEDDING].T
-    d_embedding = d_joined.reshape(count, 2 * length, EMBEDDING) * (embedding > 0)
+    def of_sessions(rows: Float64) -> Float64:
+        return rows.reshape(count, -1, rows.shape[-1])
+
+    sage1 = sage1_of(parameters, nodes)
+    told = (block.share @ of_sessions(sage1)).reshape(sage1.shape)
+    around = np.concatenate((sage1, told, nodes[:, MEMORY:]), axis=1)
+    embedding = around @ parameters["sage2.weight"]
+    embedding += parameters["sage2.bias"]
+    np.maximum(embedding, 0, out=embedding)
+    joined = np.concatenate((embedding.reshape(len(edges), -1), edges), axis=1)
+    context = joined @ parameters["context.weight"]
+    context += parameters["context.bias"]
+    np.maximum(context, 0, out=context)
+    bent = np.tanh((context @ parameters["correction.weight"] + parameters["correction.bias"]) / BOUND)
+
+    _, d_logits = cross_entropy(bent * BOUND + perceptron.logits(parameters, edges), labels, weights)
+    d_correction = d_logits * (1 - bent * bent)
+    d_context = d_correction @ parameters["correction.weight"].T
+    d_context *= context > 0
+    d_embedding = (d_context @ parameters["context.weight"][: 2 * EMBEDDING].T).reshape(embedding.shape)
+    d_embedding *= embedding > 0
     d_around = d_embedding @ parameters["sage2.weight"][: 2 * SAGE1].T
-    d_sage1 = d_around[:, :, :SAGE1] + block.share.swapaxes(1, 2) @ d_around[:, :, SAGE1:]
+    d_sage1 = (block.share.swapaxes(1, 2) @ of_sessions(d_around[:, SAGE1:])).reshape(sage1.shape)
+    d_sage1 += d_around[:, :SAGE1]
     d_sage1 *= sage1 > 0
-    return {
-        "sage1": (block.nodes, d_sage1),
+    layers = {
+        "sage1": (nodes, d_sage1),
         "sage2": (around, d_embedding),
-        "hidden": (joined, d_hidden),
-        "output": (hidden, d_logits),
+        "context": (joined, d_context),
+        "correction": (context, d_correction),
+        **perceptron.backward(parameters, edges, labels, weights)[0],
     }
+    return {name: (of_sessions(inputs), of_sessions(errors)) for name, (inputs, errors) in layers.items()}
 
 
 def squared_norms(inputs: Float64, errors: Float64) -> Float64:

@@ -7,7 +7,7 @@ from models_ml.codec import check_schema
 from models_ml.dpsgd import Coins, RecordNoise
 from models_ml.edge_stream import EdgeStream
 from models_ml.errors import TooFewFlows
-from models_ml.families import BENIGN, UNLABELLED
+from models_ml.families import UNLABELLED
 from models_ml.fixed_point import add_update
 from models_ml.local_task import HOST_SESSION, NO_BASIS, Basis, LocalUpdate, Tensors
 from models_ml.local_trainer import LocalConfig, Progress
@@ -80,13 +80,6 @@ class TgnnTask:
         if not known.any():
             raise TooFewFlows("there are no labelled flow records", expected="at least one")
         return metrics.evaluate(self.predict(tensors, data, basis=basis)[known], data.family[known])
-
-    def calibrate(self, tensors: Tensors, held: EdgeStream, *, basis: Basis = NO_BASIS) -> float:
-        """The organisation's threshold for this model, from the benign records that it held out."""
-        if not len(held):
-            return metrics.DEFAULT_THRESHOLD
-        scores = metrics.attack_probability(self.predict(tensors, held, basis=basis))
-        return metrics.calibrated_threshold(scores[held.family == BENIGN])
 
     def predict(self, tensors: Tensors, data: EdgeStream, *, basis: Basis = NO_BASIS) -> Float32:
         """Probabilities of the families, (n, families), for every record."""

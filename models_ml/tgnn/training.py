@@ -1,8 +1,8 @@
 """Training of the temporal graph network inside one organisation; the example is an edge with its temporal tree.
 
 Minibatch SGD as of the edge classifier (`local_trainer`): momentum, class-balanced cross-entropy, FedProx; and outlier
-exposure (`exposure`). Not for
-privacy of single records: one flow enters the examples of all flows that follow at its hosts.
+exposure (`exposure`). Not for privacy of single records: one flow enters the examples of all flows that follow at its
+hosts.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from models_ml.codec import Int32
 from models_ml.errors import TooFewFlows
 from models_ml.families import UNLABELLED
 from models_ml.local_trainer import LocalConfig, Progress, TrainResult, bounded, descend, family_weights, update_of
-from models_ml.perceptron import parameters_of, softmax
-from models_ml.tgnn.exposure import derivatives, disturb, made_up
+from models_ml.perceptron import parameters_of
+from models_ml.tgnn.exposure import disturb, made_up
 from models_ml.tgnn.inputs import Inputs
-from models_ml.tgnn.network import backward, cross_entropy, forward
+from models_ml.tgnn.losses import loss_and_gradient
 from models_ml.tgnn.sampling import batch_of
 
 
@@ -55,11 +55,9 @@ def train(
             outliers = made_up(len(rows))
             batch = batch_of(inputs, np.concatenate((rows, rng.choice(known, outliers))), rng)
             disturb(batch, outliers, rng)
-            run = forward(parameters, batch)
-            real = run.logits[: len(rows)]
-            loss, d_real = cross_entropy(real, labels[rows], weights[labels[rows]] / np.float32(len(rows)))
-            d_logits = np.concatenate((d_real, derivatives(softmax(run.logits[len(rows) :]))))
-            descend(parameters, velocity, bounded(backward(parameters, batch, run, d_logits)), start, config)
+            each = weights[labels[rows]] / np.float32(len(rows))
+            loss, gradient = loss_and_gradient(parameters, batch, labels[rows], each)
+            descend(parameters, velocity, bounded(gradient), start, config)
             epoch_loss += loss * len(rows)
             done += 1
             if progress is not None:

@@ -11,7 +11,7 @@ from models_ml.fixed_point import SCALE
 INITIAL_HASHES = {
     "edge-classifier": "ae3bf8160830f861ffa4ef6d6b366beb30ce18fc356475a54d30acb50eb3eb66",
     "edge-normaliser": "5dab7fbb54b8522415c468fbb9f93def6e3e49c49e395d5bfe51bb4a568e6b9b",
-    "tgnn": "7ffb7c2192b28c0a6eac6046509c15236a191e7e0fd9ae02be6c6a41ff95b3ef",
+    "tgnn": "804f7b94f67be90382385e308b8309f1dc22030d71f0ab9899ba4572841e9ef7",
 }
 
 

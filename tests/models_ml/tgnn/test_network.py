@@ -14,12 +14,12 @@ import pytest
 from models_ml.families import FAMILIES
 from models_ml.perceptron import parameters_of
 from models_ml.tgnn.inputs import MEMORY, inputs_of
+from models_ml.tgnn.losses import loss_and_gradient
 from models_ml.tgnn.network import (
+    BOUND,
     EMBEDDING,
     SAGE1,
     Batch,
-    backward,
-    cross_entropy,
     embedding_of,
     forward,
     probabilities_of,
@@ -53,32 +53,48 @@ def exact_parameters() -> Parameters:
 
 
 def by_hand(parameters: Parameters, batch: Batch) -> Mapping[str, Float64]:
-    run = forward(parameters, batch)
-    return backward(parameters, batch, run, cross_entropy(run.logits, LABELS, WEIGHTS)[1])
+    loss, gradient = loss_and_gradient(parameters, batch, LABELS, WEIGHTS)
+    assert loss == pytest.approx(float(prediction_loss(parameters, batch, flow_of(parameters, batch, np), np)))
+    return gradient
 
 
-def loss_of(parameters: Any, batch: Batch, numpy: Any = anp) -> Any:
-    """The loss written anew, from the formulas in the network's docstring."""
+def layer(parameters: Any, name: str, inputs: Any) -> Any:
+    return inputs @ parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
 
-    def layer(name: str, inputs: Any) -> Any:
-        return inputs @ parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
 
-    own = batch.own
-    sage1 = numpy.maximum(layer("sage1", batch.nodes), 0)
-    told = numpy.reshape(sage1[own:], (own, -1, SAGE1)).sum(axis=1) * batch.share[:, None]
-    embedding = numpy.maximum(
-        layer("sage2", numpy.concatenate((sage1[:own], told, batch.nodes[:own, MEMORY:]), axis=1)), 0
-    )
-    joined = numpy.concatenate((numpy.reshape(embedding, (own // 2, 2 * EMBEDDING)), batch.edges), axis=1)
-    logits = layer("output", numpy.maximum(layer("hidden", joined), 0))
+def cross_entropy_of(logits: Any, numpy: Any) -> Any:
     shifted = logits - numpy.max(logits, axis=1, keepdims=True)
     log_probabilities = shifted - numpy.log(numpy.sum(numpy.exp(shifted), axis=1, keepdims=True))
     return -numpy.sum(WEIGHTS * log_probabilities[np.arange(len(LABELS)), LABELS])
 
 
+def flow_of(parameters: Any, batch: Batch, numpy: Any = anp) -> Any:
+    hidden1 = numpy.maximum(layer(parameters, "hidden1", batch.edges), 0)
+    return layer(parameters, "output", numpy.maximum(layer(parameters, "hidden2", hidden1), 0))
+
+
+def prediction_loss(parameters: Any, batch: Batch, flow: Any, numpy: Any = anp) -> Any:
+    """The loss written anew, from the formulas in the network's docstring, with the flow's part given."""
+    own = batch.own
+    sage1 = numpy.maximum(layer(parameters, "sage1", batch.nodes), 0)
+    told = numpy.reshape(sage1[own:], (own, -1, SAGE1)).sum(axis=1) * batch.share[:, None]
+    around = numpy.concatenate((sage1[:own], told, batch.nodes[:own, MEMORY:]), axis=1)
+    embedding = numpy.maximum(layer(parameters, "sage2", around), 0)
+    joined = numpy.concatenate((numpy.reshape(embedding, (own // 2, 2 * EMBEDDING)), batch.edges), axis=1)
+    correction = layer(parameters, "correction", numpy.maximum(layer(parameters, "context", joined), 0))
+    return cross_entropy_of(flow + BOUND * numpy.tanh(correction / BOUND), numpy)
+
+
+def both_losses(parameters: Any, batch: Batch, flow: Any, numpy: Any = anp) -> Any:
+    """What is descended: the prediction's loss with the flow's part held fixed, and the flow's own."""
+    own_loss = cross_entropy_of(flow_of(parameters, batch, numpy), numpy)
+    return prediction_loss(parameters, batch, flow, numpy) + own_loss
+
+
 def test_gradients_are_those_of_automatic_differentiation() -> None:
     parameters, batch = exact_parameters(), exact_batch()
-    gradient: Callable[[Parameters], Parameters] = autograd.grad(lambda values: loss_of(values, batch))
+    flow = flow_of(parameters, batch, np)
+    gradient: Callable[[Parameters], Parameters] = autograd.grad(lambda values: both_losses(values, batch, flow))
 
     expected, found = gradient(parameters), by_hand(parameters, batch)
 
@@ -89,7 +105,7 @@ def test_gradients_are_those_of_automatic_differentiation() -> None:
 
 def test_gradients_are_those_of_finite_differences() -> None:
     parameters, batch = exact_parameters(), exact_batch()
-    found = by_hand(parameters, batch)
+    found, flow = by_hand(parameters, batch), flow_of(parameters, batch, np)
     rng = np.random.default_rng(3)
     step = 1e-6
 
@@ -100,7 +116,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
             kept, losses = array[place], []
             for sign in (1, -1):
                 array[place] = kept + sign * step
-                losses.append(cross_entropy(forward(parameters, batch).logits, LABELS, WEIGHTS)[0])
+                losses.append(both_losses(parameters, batch, flow, np))
             array[place] = kept
             assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(found[name][place], abs=1e-5 * scale)
 
