@@ -22,6 +22,7 @@ RESULTS = Path(__file__).with_name("results.json")
 # The group is the first part of its rows' names.
 GROUPS = {
     "aggregate": "benchmarks.aggregate",
+    "detect": "benchmarks.detect",
     "dp": "benchmarks.dp",
     "faults": "benchmarks.faults",
     "ledger": "benchmarks.ledger",

@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import dp_utility
 from models_ml import local_trainer, metrics
 from models_ml.adapters.reading import read
+from models_ml.bound_model import BoundModel
 from models_ml.codec import Int32
 from models_ml.edge_stream import EdgeStream, concat
 from models_ml.families import BENIGN, FAMILIES
@@ -38,9 +39,7 @@ from models_ml.normalisation import moments, normalise
 from models_ml.partitions import ORGANIZATIONS, by_organization
 from models_ml.perceptron import Float32
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS, TGNN
-from models_ml.tasks import Basis, EdgeClassifierTask
 from models_ml.tgnn.inputs import inputs_of
-from models_ml.tgnn.task import TgnnTask
 from models_ml.tgnn.training import train as train_tgnn
 from models_ml.validation import hold_out
 
@@ -90,8 +89,8 @@ def main() -> int:
                     print(f"| {name} | {model} | " + " | ".join(_spread(runs, figure) for figure in FIGURES) + " |")
         if arguments.nsl_kdd is not None:
             print("\n| kept from training | macro binary F1 |\n|---|---|")
-            for name, runs in by_family(arguments.nsl_kdd, arguments.seeds).items():
-                print(f"| {name} | {mean(runs):.3f} ({min(runs):.3f} to {max(runs):.3f}) |")
+            for name, scores in by_family(arguments.nsl_kdd, arguments.seeds).items():
+                print(f"| {name} | {mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f}) |")
     return 0
 
 
@@ -114,7 +113,7 @@ def edge_classifier(split: Split, seed: int) -> dict[str, float]:
     normaliser = federated_moments(split.fit)
     trainers = [_edge_trainer(normalise(extract(fit), normaliser), fit.family) for fit in split.fit]
     model, basis = federated(MODELS[EDGE_CLASSIFIER].initial(), trainers, seed), {EDGE_NORMALISER: normaliser}
-    return _figures(split, EdgeClassifierTask(), model, basis)
+    return _figures(split, BoundModel(EDGE_CLASSIFIER, model, basis))
 
 
 def tgnn(split: Split, seed: int) -> dict[str, float]:
@@ -122,7 +121,7 @@ def tgnn(split: Split, seed: int) -> dict[str, float]:
     normaliser = federated_moments(split.fit)
     trainers = [_tgnn_trainer(fit, normaliser) for fit in split.fit]
     model, basis = federated(MODELS[TGNN].initial(), trainers, seed), {EDGE_NORMALISER: normaliser}
-    return _figures(split, TgnnTask(), model, basis)
+    return _figures(split, BoundModel(TGNN, model, basis))
 
 
 def _edge_trainer(inputs: Float32, labels: npt.NDArray[np.int8]) -> Trainer:
@@ -160,10 +159,10 @@ def federated(model: Model, trainers: Sequence[Trainer], seed: int) -> Model:
     return model
 
 
-def _figures(split: Split, task: EdgeClassifierTask | TgnnTask, model: Model, basis: Basis) -> dict[str, float]:
-    probabilities = np.concatenate([task.predict(model, unseen, basis=basis) for unseen in split.unseen])
+def _figures(split: Split, model: BoundModel) -> dict[str, float]:
+    probabilities = np.concatenate([model.predict(unseen) for unseen in split.unseen])
     labels = np.concatenate([unseen.family for unseen in split.unseen])
-    thresholds = [task.calibrate(model, held, basis=basis) for held in split.held if (held.family == BENIGN).any()]
+    thresholds = [model.threshold(held) for held in split.held if (held.family == BENIGN).any()]
     runs = [metrics.evaluate(probabilities, labels, threshold) for threshold in thresholds]
     return runs[0] | {"macro_binary_f1": mean(run["macro_binary_f1"] for run in runs)}
 
