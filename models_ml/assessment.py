@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models_ml import metrics
+from models_ml.calibration import Calibration
 from models_ml.edge_stream import EdgeStream
 from models_ml.errors import TooFewFlows
 from models_ml.families import BENIGN, FAMILIES, UNLABELLED
@@ -59,16 +60,17 @@ class Assessment:
     """What a report shows of one model.
 
     Attributes:
-        threshold: attack probability from which on a flow counts as an attack.
-        figures: `metrics.evaluate` at that threshold.
+        thresholds: probability of each attack family from which on a flow is alarmed.
+        figures: `metrics.evaluate`; those of decisions are by the calibration, those of ranks by attack probability.
         intervals: 95 % intervals of some of the figures, by blocks of time.
-        confusion: (families, families) counts; rows are what it was, columns what the model said. A flow below the
-            threshold was said to be benign, any other to be the likeliest attack family.
+        confusion: (families, families) counts; rows are what it was, columns what the model said, by the
+            calibration.
         roc, precision_recall: points of the curves, empty where the sample cannot give them.
-        benign_scores, attack_scores: counts by score, in `HISTOGRAM_BINS` equal parts of [0, 1].
+        benign_scores, attack_scores: counts by calibrated score, in `HISTOGRAM_BINS` equal parts of [0, 1]; alarms
+            begin at 0.5.
     """
 
-    threshold: float
+    thresholds: dict[str, float]
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     families: tuple[FamilyRecall, ...]
@@ -81,7 +83,7 @@ class Assessment:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "threshold": self.threshold,
+            "thresholds": self.thresholds,
             "metrics": self.figures,
             "intervals_95": {name: list(ends) for name, ends in self.intervals.items()},
             "families": [
@@ -103,12 +105,13 @@ class Assessment:
 
 
 def assess(
-    probabilities: npt.NDArray[np.float32], stream: EdgeStream, threshold: float, *, seed: int = 0
+    probabilities: npt.NDArray[np.float32], stream: EdgeStream, calibration: Calibration, *, seed: int = 0
 ) -> Assessment:
     """Compare predictions for all records of `stream` with the families of those that are labelled.
 
     Args:
         probabilities: (n, families).
+        calibration: decides, as it does in detection.
         seed: of the bootstrap.
 
     Raises:
@@ -118,30 +121,38 @@ def assess(
     if not judged.any():
         raise TooFewFlows("no record says of which family it is", expected="labelled records")
     known, said = stream.select(judged), probabilities[judged]
-    scores, attack = metrics.attack_probability(said), known.family != BENIGN
-    decided = scores >= threshold
+    families, calibrated = calibration.decide(said)
+    scores, attack, decided = metrics.attack_probability(said), known.family != BENIGN, families != BENIGN
     both = attack.any() and not attack.all()
     edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
     intervals = block_bootstrap(
-        lambda rows: _headline(scores[rows], attack[rows], threshold), time_blocks(known), seed=seed
+        lambda rows: _headline(scores[rows], attack[rows], decided[rows]), time_blocks(known), seed=seed
     )
     return Assessment(
-        threshold=threshold,
-        figures=metrics.evaluate(said, known.family, threshold),
+        thresholds=_thresholds(calibration),
+        figures=metrics.evaluate(said, known.family, np.where(decided, -1.0, 2.0)),
         intervals=intervals,
         families=_families(known.family, decided),
-        confusion=_confusion(said, known.family, decided),
+        confusion=_confusion(known.family, families),
         roc=metrics.roc_curve(scores, attack) if both else np.zeros((0, 2)),
         precision_recall=metrics.precision_recall_curve(scores, attack) if attack.any() else np.zeros((0, 2)),
-        benign_scores=np.histogram(np.clip(scores[~attack], 0, 1), edges)[0],
-        attack_scores=np.histogram(np.clip(scores[attack], 0, 1), edges)[0],
+        benign_scores=np.histogram(calibrated[~attack], edges)[0],
+        attack_scores=np.histogram(calibrated[attack], edges)[0],
         timelines=_timelines(known, attack, decided),
     )
 
 
-def _headline(scores: metrics.Scores, attack: metrics.Bools, threshold: float) -> dict[str, float]:
+def _thresholds(calibration: Calibration) -> dict[str, float]:
+    return {
+        name: float(1 / (1 + np.exp(-odds)))
+        for name, odds in zip(FAMILIES, calibration.thresholds, strict=True)
+        if np.isfinite(odds)
+    }
+
+
+def _headline(scores: metrics.Scores, attack: metrics.Bools, decided: metrics.Bools) -> dict[str, float]:
     figures = {
-        "macro_binary_f1": metrics.macro_binary_f1(scores >= threshold, attack),
+        "macro_binary_f1": metrics.macro_binary_f1(decided, attack),
         "average_precision": metrics.average_precision(scores, attack),
         "auc": metrics.auc(scores, attack),
         "fpr_at_95_tpr": metrics.fpr_at_tpr(scores, attack, 0.95),
@@ -160,10 +171,9 @@ def _families(labels: metrics.Labels, decided: metrics.Bools) -> tuple[FamilyRec
     return tuple(found)
 
 
-def _confusion(said: metrics.Scores, labels: metrics.Labels, decided: metrics.Bools) -> Counts:
-    likeliest = np.argmax(np.where(np.arange(said.shape[1]) == BENIGN, -1.0, said), axis=1)
+def _confusion(labels: metrics.Labels, said: metrics.Labels) -> Counts:
     counts = np.zeros((len(FAMILIES), len(FAMILIES)), dtype=np.int64)
-    np.add.at(counts, (labels, np.where(decided, likeliest, BENIGN)), 1)
+    np.add.at(counts, (labels, said), 1)
     return counts
 
 

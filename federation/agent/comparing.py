@@ -15,9 +15,10 @@ from flxdr.core.errors import FlxdrError
 from models_ml.adapters import ReadReport
 from models_ml.assessment import Assessment, assess
 from models_ml.bound_model import BoundModel
+from models_ml.calibration import UNCALIBRATED, calibrate
 from models_ml.edge_stream import EdgeStream
 from models_ml.families import BENIGN
-from models_ml.metrics import DEFAULT_THRESHOLD, MAX_FALSE_POSITIVE_RATE
+from models_ml.metrics import MAX_FALSE_POSITIVE_RATE
 from models_ml.splits import Split, by_capture, by_time
 
 _FEW = 100
@@ -85,22 +86,21 @@ def _captures_of(stream: EdgeStream, test_captures: Sequence[str]) -> Split:
 
 
 def judge(model: BoundModel, split: Split, *, label: str, seed: int) -> Judged:
-    """The model on the test records, at the threshold that the held-out ones give.
+    """The model on the test records, by the thresholds that the held-out ones give.
 
     Raises:
         TooFewFlows: no labelled record among them.
         UnknownModel: the model tells no families apart.
     """
-    return Judged(label, assess(model.predict(split.test), split.test, model.threshold(split.held), seed=seed))
+    calibration = calibrate(model.predict(split.held), split.held.family) if len(split.held) else UNCALIBRATED
+    return Judged(label, assess(model.predict(split.test), split.test, calibration, seed=seed))
 
 
 def threshold_source(split: Split) -> str:
     """Where thresholds come from, in words."""
     benign = int(np.sum(split.held.family == BENIGN))
     if not benign:
-        return f"{DEFAULT_THRESHOLD}, since no benign records were held out to set it by"
-    few = f" (only {benign}: it means little)" if benign < _FEW else f" ({benign})"
-    return (
-        f"the lowest at which at most {100 * MAX_FALSE_POSITIVE_RATE:g} % of the held-out benign records{few} are "
-        f"alarmed, and at most {DEFAULT_THRESHOLD}"
-    )
+        return "even odds for every family, since no benign records were held out to set thresholds by"
+    few = f" (only {benign}: they mean little)" if benign < _FEW else f" ({benign})"
+    most = f"at most {100 * MAX_FALSE_POSITIVE_RATE:g} % of the held-out benign records{few}"
+    return f"one for each family, such that {most} are alarmed, as in detection"

@@ -7,6 +7,7 @@ import pytest
 
 from models_ml import metrics
 from models_ml.assessment import Assessment, assess
+from models_ml.calibration import UNCALIBRATED, calibrate
 from models_ml.edge_stream import COLUMNS, EdgeStream
 from models_ml.errors import TooFewFlows
 from models_ml.families import FAMILIES, UNLABELLED
@@ -33,7 +34,7 @@ def probabilities(rows: list[dict[int, float]]) -> np.ndarray:
 def small() -> Assessment:
     stream = flows([0, 0, 0, C2, C2, SCAN, UNLABELLED], [0, 0, 1, 0, 1, 1, 1])
     rows = [{}, {C2: 0.1}, {SCAN: 0.6}, {C2: 0.8}, {C2: 0.2}, {C2: 0.5, SCAN: 0.4}, {C2: 1.0}]
-    return assess(probabilities(rows), stream, 0.5)
+    return assess(probabilities(rows), stream, UNCALIBRATED)
 
 
 def test_figures_are_those_of_the_labelled_records() -> None:
@@ -74,17 +75,32 @@ def test_intervals_hold_the_figures_of_a_larger_sample() -> None:
     rng = np.random.default_rng(1)
     families = rng.choice([0, C2], 600).tolist()
     rows = [{C2: float(np.clip(rng.normal(0.7 if family else 0.3, 0.2), 0, 1))} for family in families]
-    found = assess(probabilities(rows), flows(families), 0.5, seed=2)
+    found = assess(probabilities(rows), flows(families), UNCALIBRATED, seed=2)
     assert found.intervals.keys() <= found.figures.keys()
     for name, (low, high) in found.intervals.items():
         assert low <= found.figures[name] <= high
         assert high - low < 0.4
-    assert assess(probabilities(rows), flows(families), 0.5, seed=2).intervals == found.intervals
+    assert assess(probabilities(rows), flows(families), UNCALIBRATED, seed=2).intervals == found.intervals
 
 
 def test_one_class_alone_has_no_curve_and_no_label_no_assessment() -> None:
-    benign = assess(probabilities([{}] * 30), flows([0] * 30), 0.5)
+    benign = assess(probabilities([{}] * 30), flows([0] * 30), UNCALIBRATED)
     assert (len(benign.roc), len(benign.precision_recall)) == (0, 0)
     assert "auc" not in benign.figures
     with pytest.raises(TooFewFlows):
-        assess(probabilities([{}]), flows([UNLABELLED]), 0.5)
+        assess(probabilities([{}]), flows([UNLABELLED]), UNCALIBRATED)
+
+
+def test_thresholds_are_those_of_the_calibration() -> None:
+    rng = np.random.default_rng(1)
+    families = rng.choice([0, C2], 600).tolist()
+    rows = [{C2: float(np.clip(rng.normal(0.3 if family else 0.1, 0.05), 0, 1))} for family in families]
+    calibration = calibrate(probabilities(rows), np.array(families))
+    plain, fitted = (assess(probabilities(rows), flows(families), each) for each in (UNCALIBRATED, calibration))
+    assert plain.figures["recall.C2"] == 0
+    assert fitted.figures["recall.C2"] > 0.5
+    assert fitted.figures["recall.Benign"] > 0.98
+    assert plain.thresholds["C2"] == 0.5
+    assert fitted.thresholds["C2"] < 0.5
+    assert "Benign" not in fitted.thresholds
+    assert fitted.figures["auc"] == plain.figures["auc"]

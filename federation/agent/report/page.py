@@ -137,7 +137,9 @@ def _families(report: Report) -> Markup:
     first = report.models[0].assessment.families
     rows = [(each.family, each.records, *(_recall(model, each.family) for model in report.models)) for each in first]
     columns = ("family", "records", *(model.label for model in report.models))
-    return element("div", table("Share decided rightly, with 95 % Wilson intervals", columns, rows), class_="card")
+    return element(
+        "div", table("Share decided rightly, with 95 % Wilson intervals", columns, rows), class_="card wrapped"
+    )
 
 
 def _recall(model: Shown, family: str) -> str:
@@ -177,7 +179,11 @@ def _scores(report: Report) -> Markup:
             if found.benign_scores[index] or found.attack_scores[index]
         ]
         tables.append(table(f"Records by score: {model.label}", ("score", "benign", "attacks"), rows))
-    return _folded("Scores as tables", *tables)
+    names = list(report.models[0].assessment.thresholds)
+    limits = [(name, *(f"{model.assessment.thresholds[name]:.4f}" for model in report.models)) for name in names]
+    columns = ("family", *(model.label for model in report.models))
+    tables.append(table("Probability from which on a family is alarmed", columns, limits))
+    return _folded("Scores and thresholds as tables", *tables)
 
 
 def _times_key() -> Markup:
@@ -228,7 +234,7 @@ def _split(report: Report) -> Markup:
         for use, parts in report.split["parts"].items()
         for part in parts
     ]
-    how = element("p", text(f"Split: {report.split['how']}. Threshold: {report.threshold_source}."))
+    how = element("p", text(f"Split: {report.split['how']}. Thresholds: {report.threshold_source}."))
     columns = ("capture", "use", "records", "time (UTC)", "families")
     return joined((how, element("div", table("Records by capture and use", columns, rows), class_="card words")))
 
@@ -255,7 +261,7 @@ def _reading(report: Report) -> Markup:
             "Intervals of the headline figures come from drawing whole stretches of time (twentieths of each capture) "
             "with replacement, since neighbouring flows belong together; they do not tell how the model does on "
             "networks unlike the tested ones. Wilson intervals of families hold for independent flows and are rather "
-            "too narrow. A flow below the threshold counts as benign. Nothing was split at random."
+            "too narrow. A flow below every threshold counts as benign. Nothing was split at random."
         ),
         class_="note",
     )

@@ -16,6 +16,7 @@ from models_ml.assessment import Assessment, FamilyRecall, Timeline
 WIDTH, HEIGHT = 560, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 14, 44
 _LOWEST_RATE = 1e-4
+_ALARM = 0.5
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,11 @@ def score_histogram(model: Shown) -> Markup:
                 )
     powers = [10**power for power in range(int(reach) + 1)]
     ticks = [(sign * value, f"{value:g}") for value in powers for sign in (1, -1)]
-    threshold, _ = frame.at(min(found.threshold, 1), highest)
+    threshold, _ = frame.at(_ALARM, highest)
     return _picture(
         f"Scores of {model.label}",
-        f"Benign records upwards, attacks downwards, by attack probability. Threshold {found.threshold:.4f}.",
-        _axes(frame, _tenths(), ticks, "attack probability", "records (log): attacks below, benign above"),
+        "Benign records upwards, attacks downwards, by calibrated score; alarms begin at 0.5.",
+        _axes(frame, _tenths(), ticks, "calibrated score", "records (log): attacks below, benign above"),
         *bars,
         element("line", x1=f"{threshold:.1f}", x2=f"{threshold:.1f}", y1=_TOP, y2=HEIGHT - _BOTTOM, class_="threshold"),
     )

@@ -51,7 +51,7 @@ table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 caption { text-align: left; color: var(--soft); padding: 0 0 .5rem; font-size: .84rem; }
 th, td { padding: .38rem .7rem .38rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, .facts td, .words td, .words th, .facts th { text-align: left; }
-.facts td, .words td { white-space: normal; overflow-wrap: anywhere; }
+.wrapped td, .facts td, .words td { white-space: normal; overflow-wrap: anywhere; }
 thead th { color: var(--soft); font-weight: 500; white-space: normal; vertical-align: bottom; }
 tbody th { font-weight: 500; }
 .share {

@@ -12,6 +12,7 @@ from federation.agent.report.page import Report, render
 from federation.agent.report.plots import Shown
 from models_ml.adapters import ReadReport
 from models_ml.assessment import assess
+from models_ml.calibration import UNCALIBRATED
 from models_ml.edge_stream import EdgeStream
 from models_ml.families import FAMILIES
 from models_ml.splits import Split
@@ -48,7 +49,7 @@ def page(stream: EdgeStream, *, models: int = 2, label: str = "model") -> str:
     attack = (stream.family != 0)[:, None]
     said = rng.dirichlet(np.ones(len(FAMILIES)), len(stream)).astype(np.float32) * 0.3
     said += 0.7 * np.where(attack, np.eye(len(FAMILIES))[2], np.eye(len(FAMILIES))[0])
-    shown = [Shown(f"{label} {place}", assess(said, stream, 0.5), place) for place in range(models)]
+    shown = [Shown(f"{label} {place}", assess(said, stream, UNCALIBRATED), place) for place in range(models)]
     source = ReadReport(HOSTILE, "zeek-csv", records=3, skipped={HOSTILE: 1}).as_json()
     split = Split(EdgeStream.empty(), EdgeStream.empty(), stream, HOSTILE).as_json()
     return render(
