@@ -41,8 +41,8 @@ def test_kill_9_of_worker_and_web_in_the_middle_of_a_round(tmp_path: Path) -> No
     output, _ = demo.communicate(timeout=300)
     assert demo.returncode == 0, output
     result = json.loads((tmp_path / "demo" / "result.json").read_text())
-    assert [check["holds"] for check in result["checks"]] == [True, True, True]
-    assert len(set(result["rounds"])) == 11
+    assert [check["holds"] for check in result["checks"]] == [True, True, True, True]
+    assert len(set(result["rounds"])) == 14
 
 
 def test_it_stays_until_it_is_stopped_and_leaves_nothing_running(tmp_path: Path) -> None:

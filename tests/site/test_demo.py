@@ -8,6 +8,7 @@ import pytest
 from flxdr.core.errors import Missing
 from flxdr.demo import checks, records
 from flxdr.demo.coordinator import SealedBlock
+from flxdr.demo.detections import Alert, Detections, strongest
 from flxdr.demo.errors import DemoFailed
 from flxdr.demo.run import MARKER, Options, clear
 from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance
@@ -112,3 +113,32 @@ def test_only_a_demos_own_folder_is_cleared(tmp_path: Path) -> None:
     assert (folder / "precious").exists()
     clear(options)
     assert list(folder.iterdir()) == []
+
+
+def alert(score: float = 0.9, family: str = "Scan", model: str = "m", height: int = 7) -> Alert:
+    return {
+        "score": score,
+        "family": family,
+        "model": {"hash": model, "block_height": height},
+        "recommendation": {"action": "block_ip"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("alerts", "holds"),
+    [
+        ([alert(), alert(family="C2")], True),
+        ([], False),  # nothing was detected, so nothing is shown
+        ([alert(), alert(model="another")], False),
+        ([alert(), alert(height=6)], False),
+    ],
+)
+def test_alerts_name_what_vouches_for_them(alerts: list[Alert], holds: bool) -> None:
+    released = {"model_hash": "m", "block_height": 7}
+    assert checks.vouched([Detections("a", alerts), Detections("b", [])], released).holds is holds
+
+
+def test_of_every_family_the_strongest_alert_is_shown() -> None:
+    found = Detections("a", [alert(0.9), alert(0.8, "C2"), alert(0.7)])
+    assert [(each["family"], each["score"]) for each in strongest(found)] == [("Scan", 0.9), ("C2", 0.8)]
+    assert found.by_family == {"Scan": 2, "C2": 1}
