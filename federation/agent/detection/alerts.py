@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from flxdr.core.clock import Clock, format_timestamp
 from flxdr.core.keys import PrivateKey
 from models_ml import codec
 from models_ml.families import FAMILIES
-from models_ml.response.recommend import AlertContext, Recommender
+from models_ml.response.recommend import AlertContext, Recommendation, Recommender
 from models_ml.sources.host_embeddings import HostEmbeddings
 from models_ml.tgnn.explanation import Driver
 
@@ -35,6 +36,11 @@ Addresses = Callable[[int], str | None]
 def pseudonym(host: int) -> str:
     """How a host is written: 64 bits that only this organisation can tell the address of."""
     return f"{host:016x}"
+
+
+def told(seconds: float) -> str:
+    """Seconds since 1970 as `format_timestamp` writes them, in a third of the time: alerts are full of times."""
+    return moment(seconds).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def moment(seconds: float) -> datetime:
@@ -100,6 +106,7 @@ class Alerts:
         self._addresses = addresses
         self._explain = explain
         self._embeddings = embeddings
+        self._by_playbook: dict[tuple[float, int, bool], Recommendation] = {}
 
     def of(self, incident: Incident, status: str) -> Alert:
         """The alert of an incident as it stands now."""
@@ -112,8 +119,8 @@ class Alerts:
             "technique": {"id": technique.id, "name": technique.name, "tactics": list(technique.tactics)},
             "score": round(incident.score, 6),
             "host": self._host(incident.host),
-            "first_seen": format_timestamp(moment(incident.first)),
-            "last_seen": format_timestamp(moment(incident.last)),
+            "first_seen": told(incident.first),
+            "last_seen": told(incident.last),
             "flows": incident.flows,
             "destinations": len(incident.destinations),
             "services": len(incident.services),
@@ -144,7 +151,7 @@ class Alerts:
 
     def _flow(self, flow: Flow) -> dict[str, Any]:
         return {
-            "time": format_timestamp(moment(flow.t)),
+            "time": told(flow.t),
             "src": self._host(flow.src),
             "dst": self._host(flow.dst),
             "service": flow.service,
@@ -156,24 +163,12 @@ class Alerts:
 
     def _driver(self, driver: Driver) -> dict[str, Any]:
         fields = asdict(driver)
-        seen = {"time": format_timestamp(moment(fields.pop("t")))}
+        seen = {"time": told(fields.pop("t"))}
         hosts = {name: self._host(fields.pop(name)) for name in ("src", "dst")}
         return seen | hosts | fields | {"effect": round(driver.effect, 4)}
 
     def _recommendation(self, incident: Incident) -> dict[str, Any]:
-        advice = self._recommender.recommend(
-            incident.embedding,
-            AlertContext(
-                score=min(max(incident.score, 0.0), 1.0),
-                family=incident.family,
-                flows=incident.flows,
-                destinations=len(incident.destinations),
-                services=len(incident.services),
-                bytes_out=incident.bytes_out,
-                duration=incident.last - incident.first,
-                crown_jewel=incident.host in self._crown_jewels,
-            ),
-        )
+        advice = self._advice(incident)
         policy = self._policy if advice.source == "policy" else None
         return {
             "action": advice.action,
@@ -185,6 +180,29 @@ class Alerts:
             "policy_hash": None if policy is None else policy.model_hash,
             "policy_block_height": None if policy is None else policy.height,
         }
+
+    def _advice(self, incident: Incident) -> Recommendation:
+        is_jewel = incident.host in self._crown_jewels
+        # Rounded down: a score that is just below a floor must not be told as the floor.
+        score = math.floor(100 * min(max(incident.score, 0.0), 1.0)) / 100
+        context = AlertContext(
+            score=score,
+            family=incident.family,
+            flows=incident.flows,
+            destinations=len(incident.destinations),
+            services=len(incident.services),
+            bytes_out=incident.bytes_out,
+            duration=incident.last - incident.first,
+            crown_jewel=is_jewel,
+        )
+        if self._policy is not None and incident.embedding is not None:
+            return self._recommender.recommend(incident.embedding, context)
+        # The playbook and the masks look at nothing else of a new incident, and a scan can raise thousands of alerts.
+        known = self._by_playbook.get((score, incident.family, is_jewel))
+        if known is None:
+            known = self._recommender.recommend(None, context)
+            self._by_playbook[score, incident.family, is_jewel] = known
+        return known
 
     def _sentences(self, incident: Incident, drivers: Sequence[Driver]) -> Iterator[str]:
         strongest = incident.shown[0]
@@ -207,8 +225,8 @@ class Alerts:
             yield "no earlier flow of the two hosts moved the score: it rests on what the flows themselves show"
 
     def _name(self, host: int) -> str:
-        told = self._host(host)
-        return told.get("address", told["pseudonym"])
+        shown = self._host(host)
+        return shown.get("address", shown["pseudonym"])
 
 
 def services_of(alert: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,13 @@ Float64 = npt.NDArray[np.float64]
 Families = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.int64]
 Key = tuple[int, int, int]
+_Total = tuple[float, float, int, int, int, int]
 Explain = Callable[[int], tuple[Driver, ...]]
 
 SHOWN_FLOWS = 5
 """Flows that an incident shows: those with the highest scores."""
+LOOKED_AT = 4 * SHOWN_FLOWS
+"""Flows of a piece among which those are chosen that an incident shows."""
 MAX_DISTINCT = 4096
 """Up to here the destinations and services of an incident are counted; a count that stands here means at least."""
 MAX_OPEN = 20_000
@@ -114,15 +118,16 @@ class Incidents:
         for column in (stream.src[rows], family[rows], window):
             changes[1:] |= column[1:] != column[:-1]
         starts = np.flatnonzero(changes)
-        totals = _Totals.of(stream, rows, starts)
         ends = np.append(starts[1:], len(rows))
+        alarms = _Alarms.of(stream, rows, score)
+        totals = _totals(stream, rows, starts)
         grown = []
-        for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-            best = int(rows[start])
-            key = (int(stream.src[best]), int(family[best]), int(window[start]))
-            incident = self._incident(key, float(totals.first[number]), float(totals.last[number]))
-            totals.count(number, incident)
-            self._look_at(incident, stream, rows[start:end], score, embedding)
+        for start, end, of_window, total in zip(
+            starts.tolist(), ends.tolist(), window[starts].tolist(), totals, strict=True
+        ):
+            key = (alarms.src[start], int(family[rows[start]]), of_window)
+            incident = self._incident(key, total)
+            self._look_at(incident, alarms, start, end, None if embedding is None else embedding[rows[start]])
             grown.append(incident)
         return grown
 
@@ -143,72 +148,78 @@ class Incidents:
         """All incidents, by their first flow."""
         return self.end_before(np.inf)
 
-    def _incident(self, key: Key, first: float, last: float) -> Incident:
+    def _incident(self, key: Key, total: _Total) -> Incident:
+        first, last, bytes_out, bytes_in, listed, flows = total
         known = self._open.get(key)
         if known is None:
             host, family, window = key
             known = self._open[key] = Incident(host, family, window, first=first, last=last, score=-1.0)
         known.first, known.last = min(known.first, first), max(known.last, last)
+        known.flows += flows
+        known.bytes_out += bytes_out
+        known.bytes_in += bytes_in
+        known.listed += listed
         return known
 
-    def _look_at(
-        self, incident: Incident, stream: EdgeStream, rows: Rows, score: Float64, embedding: Float32 | None
-    ) -> None:
-        """Take in the flows of an incident, the highest score first."""
-        best = int(rows[0])
-        if score[best] > incident.score:
-            incident.score = float(score[best])
-            incident.embedding = None if embedding is None else embedding[best].copy()
+    def _look_at(self, incident: Incident, alarms: _Alarms, start: int, end: int, embedding: Float32 | None) -> None:
+        """Take in the flows `start` to `end`, which are of one incident, the highest score first."""
+        if alarms.score[start] > incident.score:
+            incident.score = alarms.score[start]
+            incident.embedding = None if embedding is None else embedding.copy()
             if self._explain is not None:
-                incident.drivers = self._explain(best)
-        for known, values in ((incident.destinations, stream.dst[rows]), (incident.services, stream.port[rows])):
-            if len(known) < MAX_DISTINCT:
-                known.update(np.unique(values)[: MAX_DISTINCT - len(known)].tolist())
-        incident.shown = _strongest([*incident.shown, *_flows(stream, rows[: 4 * SHOWN_FLOWS], score)])
+                incident.drivers = self._explain(alarms.row[start])
+        for known, values in ((incident.destinations, alarms.dst), (incident.services, alarms.port)):
+            known.update(values[start:end])
+            while len(known) > MAX_DISTINCT:
+                known.pop()
+        best = [alarms.flow(place) for place in range(start, min(end, start + LOOKED_AT))]
+        incident.shown = _strongest(incident.shown + best) if incident.shown or len(best) > 1 else best
 
 
-@dataclass(frozen=True)
-class _Totals:
-    """Sums over the rows of each incident."""
+class _Alarms(NamedTuple):
+    """The alarms of a piece as lists: most incidents have few flows, and slices of arrays cost more than of lists."""
 
-    first: Float64
-    last: Float64
-    flows: Rows
-    bytes_out: Rows
-    bytes_in: Rows
-    listed: Rows
+    row: list[int]
+    t: list[float]
+    src: list[int]
+    dst: list[int]
+    port: list[int]
+    proto: list[int]
+    state: list[int]
+    bytes_out: list[int]
+    bytes_in: list[int]
+    score: list[float]
 
     @classmethod
-    def of(cls, stream: EdgeStream, rows: Rows, starts: Rows) -> _Totals:
-        return cls(
-            first=np.minimum.reduceat(stream.t[rows], starts),
-            last=np.maximum.reduceat(stream.t[rows], starts),
-            flows=np.diff(np.append(starts, len(rows))),
-            bytes_out=np.add.reduceat(stream.bytes_out[rows], starts),
-            bytes_in=np.add.reduceat(stream.bytes_in[rows], starts),
-            listed=np.add.reduceat(stream.indicator[rows].astype(np.int64), starts),
+    def of(cls, stream: EdgeStream, rows: Rows, score: Float64) -> _Alarms:
+        columns = [getattr(stream, name)[rows].tolist() for name in cls._fields[1:-1]]
+        return cls._make([rows.tolist(), *columns, score[rows].tolist()])
+
+    def flow(self, place: int) -> Flow:
+        return Flow(
+            t=self.t[place],
+            src=self.src[place],
+            dst=self.dst[place],
+            port=self.port[place],
+            proto=PROTOCOLS[self.proto[place]],
+            state=STATES[self.state[place]],
+            bytes_out=self.bytes_out[place],
+            bytes_in=self.bytes_in[place],
+            score=self.score[place],
         )
 
-    def count(self, number: int, incident: Incident) -> None:
-        incident.flows += int(self.flows[number])
-        incident.bytes_out += int(self.bytes_out[number])
-        incident.bytes_in += int(self.bytes_in[number])
-        incident.listed += int(self.listed[number])
 
-
-def _flows(stream: EdgeStream, rows: Rows, score: Float64) -> Iterator[Flow]:
-    for row in rows.tolist():
-        yield Flow(
-            t=float(stream.t[row]),
-            src=int(stream.src[row]),
-            dst=int(stream.dst[row]),
-            port=int(stream.port[row]),
-            proto=PROTOCOLS[stream.proto[row]],
-            state=STATES[stream.state[row]],
-            bytes_out=int(stream.bytes_out[row]),
-            bytes_in=int(stream.bytes_in[row]),
-            score=float(score[row]),
-        )
+def _totals(stream: EdgeStream, rows: Rows, starts: Rows) -> Iterator[_Total]:
+    """Of each incident: first and last time, bytes out and in, flows that are listed, flows."""
+    return zip(
+        np.minimum.reduceat(stream.t[rows], starts).tolist(),
+        np.maximum.reduceat(stream.t[rows], starts).tolist(),
+        np.add.reduceat(stream.bytes_out[rows], starts).tolist(),
+        np.add.reduceat(stream.bytes_in[rows], starts).tolist(),
+        np.add.reduceat(stream.indicator[rows].astype(np.int64), starts).tolist(),
+        np.diff(np.append(starts, len(rows))).tolist(),
+        strict=True,
+    )
 
 
 def _strongest(flows: list[Flow]) -> list[Flow]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from federation.agent.detection.alerts import Alert, services_of
 from federation.agent.output import table
 
+PIPED_WIDTH = 160
 COLUMNS = ("id", "last seen", "host", "family", "technique", "score", "flows", "to", "services", "response", "approval")
 
 
@@ -64,7 +65,7 @@ class Table:
     def _show(self) -> None:
         if not self._alerts:
             return
-        console = Console(highlight=False)
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
         console.print(table("", COLUMNS, [_row(alert) for alert in self._alerts]))
         for alert in self._alerts:
             for sentence in alert.get("explanation", ()):

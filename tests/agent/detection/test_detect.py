@@ -12,15 +12,18 @@ import httpx
 import numpy as np
 import pytest
 import stix2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from federation.agent.detection import following, reading
-from federation.agent.detection.alerts import moment
+from federation.agent.detection.alerts import moment, told
 from federation.agent.detection.choice import choose_model
 from federation.agent.detection.scorers import EdgeScorer, scorer_for
 from federation.agent.detection.thresholds import threshold_for
 from federation.agent.errors import ExitCode
 from federation.agent.records import RecordSource
 from federation.detections.techniques import TECHNIQUES
+from flxdr.core.clock import format_timestamp
 from models_ml import codec
 from models_ml.edge_stream import concat
 from models_ml.registry import MODELS
@@ -291,5 +294,7 @@ def test_following_tells_at_once_and_again_at_the_end(
     assert set(first_of.values()) == {"open"}
 
 
-def test_a_clock_that_runs_ahead_ends_nothing_early() -> None:
+@given(st.floats(0, 2.0**40))
+def test_times_are_written_as_everywhere(seconds: float) -> None:
+    assert told(seconds) == format_timestamp(moment(seconds))
     assert moment(2.0**40).year == 9999
