@@ -52,7 +52,7 @@ class Driver:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class View:
     """What a chunk of n records was scored with; its node events are rows `carried` and later of `history`."""
 
     history: History
@@ -60,17 +60,23 @@ class Scene:
     times: Float64
     edges: Float32
     nodes: Float32
-    sage1: Float32
+    events: Events
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A chunk as it was scored: what each node event was told (2n, SAGE1), and its embedding (2n, 128)."""
+
+    view: View
     told: Float32
     embedding: Float32
-    events: Events
 
 
 def drivers_of(parameters: Mapping[str, npt.NDArray[Any]], scene: Scene, row: int) -> tuple[Driver, ...]:
     """The drivers of a record of a chunk, the strongest effect first."""
     ends = (2 * row, 2 * row + 1)
     windows = [_window(scene, end) for end in ends]
-    flows = [scene.events.flows[window] for window in windows]
+    flows = [scene.view.events.flows[window] for window in windows]
     keys = [[flow.tobytes() for flow in part] for part in flows]
     variants: list[tuple[int, int]] = [(place, -1) for place in range(len(windows[0]))]
     for place, key in enumerate(keys[1]):
@@ -86,7 +92,7 @@ def drivers_of(parameters: Mapping[str, npt.NDArray[Any]], scene: Scene, row: in
         changed = np.flatnonzero(left_out >= 0)
         if len(changed):
             embedding[changed + 1, side] = _without(parameters, scene, end, windows[side], left_out[changed])
-    edges = np.repeat(scene.edges[row : row + 1], len(embedding), axis=0)
+    edges = np.repeat(scene.view.edges[row : row + 1], len(embedding), axis=0)
     odds = _log_odds(probabilities_of(parameters, embedding.reshape(-1, embedding.shape[2]), edges))
     drivers = []
     for (source, destination), without in zip(variants, odds[1:], strict=True):
@@ -110,9 +116,9 @@ def drivers_of(parameters: Mapping[str, npt.NDArray[Any]], scene: Scene, row: in
 
 def _window(scene: Scene, end: int) -> Int64:
     """Rows of the events before the node event `end`, the most recent first."""
-    place = int(scene.history.place[scene.carried + end])
-    count = min(int(scene.history.rank[place]), NEIGHBOURS)
-    return scene.history.order[place - count : place][::-1]
+    place = int(scene.view.history.place[scene.view.carried + end])
+    count = min(int(scene.view.history.rank[place]), NEIGHBOURS)
+    return scene.view.history.order[place - count : place][::-1]
 
 
 def _without(
@@ -122,20 +128,20 @@ def _without(
     removed = window[left_out]
     count = len(window)
     rest = max(count - 1, 1)
-    nodes = np.repeat(scene.nodes[end : end + 1], len(removed), axis=0)
-    now = scene.times[end]
+    nodes = np.repeat(scene.view.nodes[end : end + 1], len(removed), axis=0)
+    now = scene.view.times[end]
     sums = np.expm1(nodes[:, :MEMORY] * np.float32(MEMORY_LOG_SCALE)).reshape(-1, len(QUANTITIES), len(HALF_LIVES))
-    left = decay(now - scene.events.flows["t"][removed])
-    sums -= scene.events.weights[removed][:, :, None] * left[:, None, :]
+    left = decay(now - scene.view.events.flows["t"][removed])
+    sums -= scene.view.events.weights[removed][:, :, None] * left[:, None, :]
     nodes[:, :MEMORY] = np.log1p(np.maximum(sums, 0)).reshape(len(removed), -1) / np.float32(MEMORY_LOG_SCALE)
     width = len(FEATURES)
-    messages = scene.events.messages[removed]
+    messages = scene.view.events.messages[removed]
     nodes[:, MEMORY : MEMORY + width] = (nodes[:, MEMORY : MEMORY + width] * count - messages[:, :width]) / rest
     angles = 2 * np.pi * np.mod(now / np.array(PERIODS), 1.0)
     since = messages[:, width : width + len(PERIODS)] * np.cos(angles).astype(np.float32)
     since += messages[:, width + len(PERIODS) :] * np.sin(angles).astype(np.float32)
     nodes[:, MEMORY + width :] = (nodes[:, MEMORY + width :] * count - since) / rest
-    told = (scene.told[end] * count - scene.events.others[removed]) / np.float32(rest)
+    told = (scene.told[end] * count - scene.view.events.others[removed]) / np.float32(rest)
     if count == 1:
         nodes[:, MEMORY : MEMORY + width], nodes[:, MEMORY + width :], told = 0, 0, np.zeros_like(told)
     return np.asarray(embedding_of(parameters, sage1_of(parameters, nodes), told, nodes))

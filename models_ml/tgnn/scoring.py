@@ -7,6 +7,7 @@ older than what was scored before counts as happening now: its own features stay
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from models_ml.normalisation import normalise
 from models_ml.perceptron import parameters_of
 from models_ml.recent_flows import RecentFlows
 from models_ml.registry import EDGE_NORMALISER, MODELS, TGNN
-from models_ml.tgnn.explanation import Driver, Scene, drivers_of
+from models_ml.tgnn.explanation import Driver, Scene, View, drivers_of
 from models_ml.tgnn.history import NEIGHBOURS, History
 from models_ml.tgnn.host_state import FLOW, Events, HostStates
 from models_ml.tgnn.inputs import MEMORY, NODE, messages_of, recently, remembered, weights_of
@@ -90,10 +91,17 @@ class Scorer:
             self._now = float(ordered.t[-1])
             raw = extract(ordered, self._recent.observe(ordered))
             edges = raw if self._normaliser is None else normalise(raw, self._normaliser)
-            for first in range(0, len(ordered), CHUNK):
-                part = slice(first, first + CHUNK)
-                scored = self._score_chunk(ordered.select(part), raw[part], edges[part])
-                probabilities[order[part]], embedding[order[part]] = scored
+            parts = [slice(first, first + CHUNK) for first in range(0, len(ordered), CHUNK)]
+            # hosts go from chunk to chunk; the layers behind them can follow on another core
+            with ThreadPoolExecutor(max_workers=1) as layers:
+                running = [
+                    layers.submit(self._scene, *self._pass_hosts(ordered.select(part), raw[part], edges[part]))
+                    for part in parts
+                ]
+                for part, run in zip(parts, running, strict=True):
+                    scene, probabilities[order[part]] = run.result()
+                    embedding[order[part]] = scene.embedding[0::2]
+                    self._scenes.append(scene)
         return Scored(probabilities, embedding)
 
     def explain(self, row: int) -> tuple[Driver, ...]:
@@ -105,7 +113,13 @@ class Scorer:
         scene, within = divmod(int(self._place[row]), CHUNK)
         return drivers_of(self._parameters, self._scenes[scene], within)
 
-    def _score_chunk(self, chunk: EdgeStream, raw: Float32, edges: Float32) -> tuple[Float32, Float32]:
+    def _scene(self, view: View, sage1: Float32, told: Float32) -> tuple[Scene, Float32]:
+        """The second half of the network, for hosts that have been passed."""
+        embedding = embedding_of(self._parameters, sage1, told, view.nodes)
+        return Scene(view, told, embedding), probabilities_of(self._parameters, embedding, view.edges)
+
+    def _pass_hosts(self, chunk: EdgeStream, raw: Float32, edges: Float32) -> tuple[View, Float32, Float32]:
+        """What the hosts of a chunk bring along, `h` of its node events and what they are told; remembers the hosts."""
         ends = np.column_stack((chunk.src, chunk.dst)).ravel()
         hosts, host = np.unique(ends, return_inverse=True)
         slots = self._hosts.slots_of(hosts)
@@ -138,10 +152,7 @@ class Scorer:
         told_at /= np.maximum(history.window_counts(), 1).astype(np.float32)[:, None]
         told = np.empty_like(sage1)
         told[history.order[own] - carried] = told_at[own]
-        embedding = embedding_of(self._parameters, sage1, told, nodes)
-        probabilities = probabilities_of(self._parameters, embedding, edges)
 
-        self._scenes.append(Scene(history, carried, times, edges, nodes, sage1, told, embedding, events))
         ends_at = np.append(first_place[1:], len(ends)) - 1
         owner, number, rows = _last_of_each(history, np.concatenate((known[owner], host)), len(hosts))
         self._hosts.keep(
@@ -152,7 +163,7 @@ class Scorer:
             number=number,
             last=events.at(rows),
         )
-        return probabilities, embedding[0::2]
+        return View(history, carried, times, edges, nodes, events), sage1, told
 
 
 def _last_of_each(history: History, host: Int64, hosts: int) -> tuple[Int64, Int64, Int64]:
