@@ -124,7 +124,16 @@ def read(path: Path) -> Federation:
 
 
 def scores_after(federation: Federation, local: Local, seed: int) -> Scores:
-    """What the model reaches after `ROUNDS` rounds of FedAvg by samples."""
+    """What the model reaches after `ROUNDS` rounds."""
+    model = trained(federation, local, seed)
+    return Scores(
+        known=_f1(federation, model, federation.test),
+        with_unseen=_f1(federation, model, np.concatenate((federation.test, federation.unseen))),
+    )
+
+
+def trained(federation: Federation, local: Local, seed: int) -> Model:
+    """The model after `ROUNDS` rounds of FedAvg by samples."""
     model = _initial(federation.inputs.shape[1], seed)
     total = sum(map(len, federation.organizations))
     for number in range(ROUNDS):
@@ -138,10 +147,7 @@ def scores_after(federation: Federation, local: Local, seed: int) -> Scores:
                 for rows, update in zip(federation.organizations, updates, strict=True)
             )
             model[name] = add_update(model[name], np.rint(weighted / total).astype(np.int32))
-    return Scores(
-        known=_f1(federation, model, federation.test),
-        with_unseen=_f1(federation, model, np.concatenate((federation.test, federation.unseen))),
-    )
+    return model
 
 
 def table(federation: Federation, plain: Sequence[Scores], private: Mapping[int, Sequence[Scores]]) -> str:
