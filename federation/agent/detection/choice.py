@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from federation.agent import chain
 from federation.agent.detection.scorers import DETECTORS
-from federation.agent.errors import CheckFailed, Unreachable
+from federation.agent.errors import CheckFailed, Refused, Unreachable
 from federation.agent.evaluation import LATEST, FoundModel, find_model
 from federation.agent.model_store import fetch_model, newest_basis
 from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
+from models_ml.errors import SchemaMismatch
 from models_ml.registry import MODELS, RL_POLICY
 from models_ml.response.recommend import Recommender
 
@@ -56,7 +57,7 @@ def choose_policy(agent: Agent) -> tuple[Recommender, StoredBlock | None]:
         return Recommender(None), None
     try:
         return Recommender(fetch_model(agent, release.model_hash)), release
-    except Unreachable as error:
+    except (Unreachable, Refused, SchemaMismatch) as error:  # advice is no reason to detect nothing
         agent.output.warn(f"{error.detail}: the playbook recommends, not the policy of block {release.height}")
         return Recommender(None), None
 
