@@ -63,3 +63,17 @@ class NotCanonicalState(Malformed):
 
     code = "not_canonical_state"
     title = "Not a canonical state file"
+
+
+class BasisMissing(Invalid):
+    """A model that another one cannot do without was not given."""
+
+    code = "basis_missing"
+    title = "A model to build on is missing"
+
+
+class RecordNoiseNotOffered(Invalid):
+    """Training with noise on single records, of a model that cannot be trained so."""
+
+    code = "record_noise_not_offered"
+    title = "No noise on single records for this model"

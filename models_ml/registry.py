@@ -16,6 +16,7 @@ from models_ml.codec import Int32, ModelSchema
 from models_ml.families import FAMILIES
 from models_ml.features import FEATURES
 from models_ml.fixed_point import SCALE
+from models_ml.response import policy
 from models_ml.tgnn import network
 
 EDGE_CLASSIFIER = "edge-classifier"
@@ -87,8 +88,15 @@ def _initial_normaliser() -> dict[str, Int32]:
     return {"mean": np.zeros(width, dtype=np.int32), "second_moment": np.full(width, SCALE, dtype=np.int32)}
 
 
+def _initial_policy() -> dict[str, Int32]:
+    """A drawn trunk under heads of zeros: whatever it sees, an untrained policy advises to keep watching."""
+    drawn = _he_uniform(RL_POLICY, _POLICY_SCHEMA)
+    return {name: np.zeros_like(array) if name in policy.HEADS else array for name, array in drawn.items()}
+
+
 _CLASSIFIER_SCHEMA = _classifier_schema()
 _TGNN_SCHEMA = ModelSchema.of(network.SHAPES)
+_POLICY_SCHEMA = ModelSchema.of(policy.SHAPES)
 MODELS: Mapping[str, ModelSpec] = MappingProxyType(
     {
         EDGE_CLASSIFIER: ModelSpec(
@@ -110,6 +118,14 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
             initial=partial(_he_uniform, TGNN, _TGNN_SCHEMA),
             description="families of traffic from flows and what their hosts did before: a temporal graph network",
             builds_on=(EDGE_NORMALISER,),
+        ),
+        RL_POLICY: ModelSpec(
+            name=RL_POLICY,
+            schema=_POLICY_SCHEMA,
+            initial=_initial_policy,
+            description="responses to incidents, recommended and never executed: a policy on the network's embeddings",
+            builds_on=(EDGE_NORMALISER, TGNN),
+            requires=frozenset({TGNN}),
         ),
     }
 )

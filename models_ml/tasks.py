@@ -21,7 +21,8 @@ from models_ml.local_task import FLOW, HOST_SESSION, NO_BASIS, Basis, Classifier
 from models_ml.local_trainer import LocalConfig, Progress, train
 from models_ml.normalisation import MAX_NORMALISED, moments, normalise, private_moments
 from models_ml.perceptron import Float32, logits, parameters_of, softmax
-from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS, TGNN
+from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, MODELS, RL_POLICY, TGNN
+from models_ml.response.task import RlPolicyTask
 from models_ml.tgnn.task import TgnnTask
 
 __all__ = [
@@ -196,7 +197,12 @@ class EdgeClassifierTask:
 
 
 TASKS: Mapping[str, LocalTask] = MappingProxyType(
-    {EDGE_CLASSIFIER: EdgeClassifierTask(), EDGE_NORMALISER: EdgeNormaliserTask(), TGNN: TgnnTask()}
+    {
+        EDGE_CLASSIFIER: EdgeClassifierTask(),
+        EDGE_NORMALISER: EdgeNormaliserTask(),
+        TGNN: TgnnTask(),
+        RL_POLICY: RlPolicyTask(),
+    }
 )
 
 

@@ -23,6 +23,8 @@ EMBEDDING = 128
 """Length of the temporal graph network's embedding of a host."""
 HORIZON = 8
 """Actions after which an incident is out of the policy's hands."""
+EMBEDDING_SIZE = 0.15
+"""Root mean square of an embedding as the policy sees it: small beside the alert, or it learns hosts by heart."""
 LOG_ODDS_LIMIT = 6.0
 _LOG_SCALE = 8.0
 _LOG_LIMIT = 2.8
@@ -103,15 +105,15 @@ class Alerts:
 def observe(embedding: Float32, alerts: Alerts) -> Float32:
     """Inputs of a policy, float32 (n, STATE), of embeddings (n, EMBEDDING) and alerts.
 
-    An embedding is divided by its root mean square, so that its scale, which differs between releases of the network,
-    does not matter; values stay within +-sqrt(EMBEDDING).
+    An embedding is brought to `EMBEDDING_SIZE`, so that its scale, which differs between releases of the network, does
+    not matter; values stay within +-3.
     """
     known = np.nan_to_num(embedding)
     size = np.sqrt(np.square(known, dtype=np.float64).mean(axis=1, keepdims=True))
     counts = np.column_stack((alerts.flows, alerts.destinations, alerts.services, alerts.bytes_out, alerts.duration))
     return np.hstack(
         (
-            known / np.maximum(size, 1e-6),
+            known * (EMBEDDING_SIZE / np.maximum(size, 1e-6)),
             alerts.score[:, None],
             log_odds(alerts.score)[:, None] / LOG_ODDS_LIMIT,
             alerts.family[:, None] == np.arange(len(FAMILIES)),

@@ -21,7 +21,8 @@ Int64 = npt.NDArray[np.int64]
 Parameters = Mapping[str, Floats]
 
 TRUNK = (64, 64)
-HEADS = ("pi", "q")
+HEADS = frozenset({"pi.weight", "pi.bias", "q.weight", "q.bias"})
+"""Tensors of the heads; the others are the trunk's."""
 VALUE_UNIT = 10.0
 """The value head counts in tens of an analyst's hours."""
 REVERSIBLE_MARGIN = 0.5

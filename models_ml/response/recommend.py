@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models_ml.codec import Int32, ModelSchema, check_schema
+from models_ml.codec import Int32, check_schema
 from models_ml.families import FAMILIES
 from models_ml.perceptron import parameters_of
+from models_ml.registry import MODELS, RL_POLICY
 from models_ml.response import masks, playbook
 from models_ml.response.actions import ACTIONS, NAMES, Approval
 from models_ml.response.alerts import EMBEDDING, AlertContext, Alerts, observe
-from models_ml.response.policy import SHAPES, VALUE_UNIT, advise, forward
+from models_ml.response.policy import VALUE_UNIT, advise, forward
 
 __all__ = ["AlertContext", "Recommendation", "Recommender"]
 
 Float32 = npt.NDArray[np.float32]
 
-SCHEMA = ModelSchema.of(SHAPES)
 POLICY = "policy"
 PLAYBOOK = "playbook"
 
@@ -61,7 +61,7 @@ class Recommender:
     def __init__(self, tensors: Mapping[str, Int32] | None = None) -> None:
         self._parameters: Mapping[str, Float32] | None = None
         if tensors is not None:
-            check_schema(tensors, SCHEMA)
+            check_schema(tensors, MODELS[RL_POLICY].schema)
             self._parameters = parameters_of(tensors)
 
     def recommend(self, embedding: Float32 | None, context: AlertContext) -> Recommendation:

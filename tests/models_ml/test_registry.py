@@ -11,6 +11,7 @@ from models_ml.fixed_point import SCALE
 INITIAL_HASHES = {
     "edge-classifier": "ae3bf8160830f861ffa4ef6d6b366beb30ce18fc356475a54d30acb50eb3eb66",
     "edge-normaliser": "5dab7fbb54b8522415c468fbb9f93def6e3e49c49e395d5bfe51bb4a568e6b9b",
+    "rl-policy": "30051916b241f9fa30f788c7787794fcf3934e1d4a03944f86d2d451540d398c",
     "tgnn": "804f7b94f67be90382385e308b8309f1dc22030d71f0ab9899ba4572841e9ef7",
 }
 

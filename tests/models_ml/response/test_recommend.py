@@ -10,7 +10,7 @@ from models_ml.families import FAMILIES, index_of
 from models_ml.fixed_point import SCALE
 from models_ml.response import masks, playbook
 from models_ml.response.actions import ACTIONS, CLOSE_BENIGN, DISRUPTIVE, MONITOR, NAMES, REVERSIBLE
-from models_ml.response.alerts import EMBEDDING, STATE, AlertContext, Alerts, observe
+from models_ml.response.alerts import EMBEDDING, EMBEDDING_SIZE, STATE, AlertContext, Alerts, observe
 from models_ml.response.policy import SHAPES
 from models_ml.response.recommend import Recommender
 
@@ -147,7 +147,7 @@ def test_the_scale_of_an_embedding_does_not_matter_and_nothing_else_is_lost() ->
     state = observe(EMBEDDED[None, :], alerts)
     assert state.shape == (1, STATE)
     np.testing.assert_allclose(state, observe(100 * EMBEDDED[None, :], alerts), rtol=1e-6)
-    assert np.square(state[0, :EMBEDDING]).mean() == pytest.approx(1)
+    assert np.square(state[0, :EMBEDDING]).mean() == pytest.approx(EMBEDDING_SIZE**2)
     assert np.isfinite(observe(np.zeros((1, EMBEDDING), dtype=np.float32), alerts)).all()
     assert not np.array_equal(state, observe(EMBEDDED[None, :], Alerts.of(ALERT)))
 
