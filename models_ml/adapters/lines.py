@@ -22,10 +22,21 @@ Note = Callable[[int, str], None]
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """Open a file for reading; gzip is recognised by its first bytes, not by its name."""
-    with path.open("rb") as file:
-        compressed = file.read(2) == _GZIP_MAGIC
-    return cast(BinaryIO, gzip.open(path, "rb")) if compressed else path.open("rb")
+    """Open a file for reading; gzip is recognised by its first bytes, not by its name.
+
+    The name is opened once: of a named pipe, or a shell's `<(...)`, bytes that were read are gone.
+    """
+    file = path.open("rb")
+    try:
+        compressed = file.peek(2)[:2] == _GZIP_MAGIC
+    except OSError:
+        file.close()
+        raise
+    if not compressed:
+        return file
+    unpacked = gzip.GzipFile(fileobj=file)
+    unpacked.myfileobj = file  # type: ignore[assignment]  # closed with it, as if it had opened the file itself
+    return cast(BinaryIO, unpacked)
 
 
 def numbered_lines(file: BinaryIO, note: Note) -> Iterator[Line]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -68,6 +70,19 @@ def test_a_pipe_reads_as_the_file(flows: Path, *, packed: bool) -> None:
     report = piped.report()
     assert same(own, concat(list(reading.whole(piped, report, stdin=stdin))))
     assert (report.records, report.source) == (240, "standard input")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_named_pipe_reads_as_the_file(flows: Path, tmp_path: Path, *, packed: bool) -> None:
+    data, named = flows.read_bytes(), tmp_path / "pipe"
+    os.mkfifo(named)
+    writer = Thread(target=named.write_bytes, args=(gzip.compress(data) if packed else data,), daemon=True)
+    writer.start()
+    report = source(named).report()
+    read = concat(list(reading.whole(source(named), report)))
+    writer.join(5)
+    assert len(read) == report.records == 240
+    assert report.malformed == 0
 
 
 def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
