@@ -11,6 +11,7 @@ nothing to the rest.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,17 @@ from models_ml.errors import UnreadableSource
 
 WIDTH = 128
 _EXPECTED = f"hosts, and float embeddings of shape (hosts, {WIDTH})"
+# An archive's damaged member, its unknown compression (NotImplementedError) and its password (RuntimeError) included.
+_NO_EMBEDDINGS = (
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    SafetensorError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class HostEmbeddings:
             names, rows = _safetensors(path) if path.suffix == ".safetensors" else _npz(path)
         except OSError as error:
             raise UnreadableSource(f"{path} cannot be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, zipfile.BadZipFile, SafetensorError, EOFError) as error:
+        except _NO_EMBEDDINGS as error:
             raise UnreadableSource(f"{path} holds no embeddings: {error}", expected=_EXPECTED) from error
         if rows.dtype.kind != "f" or rows.shape != (len(names), WIDTH):
             raise UnreadableSource(

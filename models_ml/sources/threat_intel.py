@@ -124,5 +124,5 @@ def _networks_of(pattern: str) -> Iterator[IPv4Network | IPv6Network]:
         match = _COMPARISON.fullmatch(term.strip().removeprefix("[").removesuffix("]"))
         if match is None:
             raise ValueError(pattern)
-        for text in (match["several"] or match["one"]).split(","):
+        for text in (match["one"] if match["several"] is None else match["several"]).split(","):
             yield ip_network(text.strip().strip("'"), strict=False)

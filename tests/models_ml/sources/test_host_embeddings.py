@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,15 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, name: str, data: bytes 
         (tmp_path / name).write_bytes(data)
     with pytest.raises(UnreadableSource):
         HostEmbeddings.read(tmp_path / name, KEY)
+
+
+def test_damage_anywhere_in_an_archive_is_said(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "hosts.npz", hosts=np.array(HOSTS), embeddings=ROWS)
+    whole = (tmp_path / "hosts.npz").read_bytes()
+    rng = np.random.default_rng(1)
+    for place in rng.integers(0, len(whole), 150).tolist():
+        damaged = bytearray(whole)
+        damaged[place] ^= int(rng.integers(1, 256))
+        (tmp_path / "hosts.npz").write_bytes(damaged)
+        with suppress(UnreadableSource):  # a few bytes mean nothing
+            HostEmbeddings.read(tmp_path / "hosts.npz", KEY)

@@ -62,6 +62,7 @@ def test_a_pattern_names_addresses(
         (indicator("[ipv4-addr:value != '192.0.2.1']"), "not a choice of IP addresses alone"),
         (indicator("[NOT ipv4-addr:value = '192.0.2.1']"), "not a choice of IP addresses alone"),
         (indicator("[ipv4-addr:value = '999.0.2.1']"), "not a choice of IP addresses alone"),
+        (indicator("[ipv4-addr:value IN ()]"), "not a choice of IP addresses alone"),
         (indicator("[domain-name:value = 'x.example']"), "not a choice of IP addresses alone"),
         (indicator("[ipv4-addr:value = '192.0.2.1']", revoked=True), "revoked"),
         (indicator("[ipv4-addr:value = '192.0.2.1']", valid_until="2025-12-31T00:00:00Z"), "expired"),
