@@ -12,6 +12,7 @@ from rich.console import Console
 
 from federation.agent.detection.alerts import Alert, services_of
 from federation.agent.output import table
+from flxdr.core.terminal import printable
 
 PIPED_WIDTH = 160
 COLUMNS = ("id", "last seen", "host", "family", "technique", "score", "flows", "to", "services", "response", "approval")
@@ -69,7 +70,7 @@ class Table:
         console.print(table("", COLUMNS, [_row(alert) for alert in self._alerts]))
         for alert in self._alerts:
             for sentence in alert.get("explanation", ()):
-                console.print(f"{alert['id'][:8]}: {sentence}", markup=False)
+                console.print(printable(f"{alert['id'][:8]}: {sentence}"), markup=False)
         self._alerts = []
 
 

@@ -20,6 +20,7 @@ from federation.agent.detection.alerts import moment, told
 from federation.agent.detection.choice import choose_model
 from federation.agent.detection.scorers import EdgeScorer, scorer_for
 from federation.agent.detection.thresholds import threshold_for
+from federation.agent.detection.writing import Table
 from federation.agent.errors import ExitCode
 from federation.agent.records import RecordSource
 from federation.detections.techniques import TECHNIQUES
@@ -164,6 +165,24 @@ def test_json_ends_with_what_was_done(released: Bench, flows: Path) -> None:
     assert told["event"] == "finished"
     assert (told["flows"], told["malformed"]) == (240, 0)
     assert told["alerts"] == len(alerts(released, str(flows)))
+
+
+def test_what_a_log_holds_moves_no_cursor_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    alert = {
+        "id": "0" * 32,
+        "last_seen": "2026-01-01T00:00:00Z",
+        "host": {"pseudonym": "0" * 16, "address": "\x1b[2J"},
+        "family": "Scan",
+        "technique": {"id": "T1046"},
+        "score": 0.9,
+        "flows": 1,
+        "destinations": 1,
+        "edges": [],
+        "recommendation": {"action": "observe", "approval": "none"},
+        "explanation": ["1 flow(s) to \x1b[2J"],
+    }
+    Table(at_once=True).write([alert])
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_table_for_people(released: Bench, flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
