@@ -187,7 +187,7 @@ def _span(seconds: float) -> str:
 
 
 def _picture(title: str, described: str, *parts: Markup, height: int = HEIGHT) -> Markup:
-    number = f"{crc32(title.encode()):08x}"  # titles differ within a page
+    number = f"{crc32(title.encode(errors='surrogateescape')):08x}"  # titles differ within a page
     drawing = element(
         "svg",
         element("title", text(title), id=f"t{number}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -86,6 +87,11 @@ def test_text_from_outside_is_escaped(stream: EdgeStream) -> None:
     assert "<script" not in written
     assert "\x1b" not in written
     assert written.count("&lt;script&gt;") >= 7
+
+
+def test_a_capture_whose_name_is_no_text_is_shown(stream: EdgeStream) -> None:
+    named = replace(stream, captures=tuple(f"caf\udce9{name}" for name in stream.captures))
+    assert "caf\ufffd" in page(named).encode().decode()
 
 
 def test_every_plot_has_a_title_and_a_description_and_figures_beside_it(stream: EdgeStream) -> None:
