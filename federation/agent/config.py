@@ -14,7 +14,7 @@ from federation.agent.errors import HomeInvalid
 from federation.protection.registry import PROTECTIONS
 from models_ml.validation import TOLERANCE
 
-DEFAULT_MODELS = ("edge-normaliser", "edge-classifier", "tgnn")
+DEFAULT_MODELS = ("edge-normaliser", "edge-classifier", "tgnn", "rl-policy")
 ORG_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 
 ReleasePolicy = Literal["auto", "manual"]

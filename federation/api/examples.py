@@ -77,10 +77,9 @@ ROUND_START = [
         },
     ),
     _request(
-        "its own protection and noise",
+        "noise of its own",
         {
             "model": "edge-classifier",
-            "protection": "secagg",
             "privacy": {"mode": "record", "epsilon_ppm": 500000, "clip_ppm": 500000},
         },
     ),

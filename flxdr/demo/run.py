@@ -164,7 +164,7 @@ class _Demo:
         self._screen.step("4. One round pools the moments of the features")
         first = federation.normalise(self._processes, self._operator, len(self._files))
         rounds = [first]
-        for number, plan in enumerate((DETECTOR,), start=5):
+        for number, plan in enumerate((DETECTOR, RESPONSE), start=5):
             self._screen.step(f"{number}. {plan.rounds} rounds {plan.what}")
             with self._screen.campaign(plan.rounds) as show:
                 rounds += federation.campaign(

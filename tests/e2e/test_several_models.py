@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import httpx
 
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, RL_POLICY, TGNN
@@ -24,16 +27,19 @@ def test_models_build_on_each_others_releases(federation: Federation) -> None:
         assert federation.finish(federation.start_round(model)) == "completed"
     together = {model: federation.start_round(model) for model in (EDGE_CLASSIFIER, RL_POLICY)}
     offered = {
-        model: federation.get(f"federation/round/current?model={model}&wait=0")["round"]["config"]["local"]
+        model: federation.members[0].agent.coordinator.get("federation/round/current", {"model": model, "wait": 0})
         for model in together
     }
     for round_id in together.values():
         assert federation.finish(round_id) == "completed"
 
+    local = {
+        model: json.loads(base64.b64decode(answer["round"]["config"]))["local"] for model, answer in offered.items()
+    }
     normaliser, network = release_of(federation, EDGE_NORMALISER), release_of(federation, TGNN)
-    assert offered[EDGE_CLASSIFIER]["normaliser_hash"] == offered[RL_POLICY]["normaliser_hash"] == normaliser
-    assert offered[RL_POLICY]["network_hash"] == network
-    assert "network_hash" not in offered[EDGE_CLASSIFIER]
+    assert local[EDGE_CLASSIFIER]["normaliser_hash"] == local[RL_POLICY]["normaliser_hash"] == normaliser
+    assert local[RL_POLICY]["network_hash"] == network
+    assert "network_hash" not in local[EDGE_CLASSIFIER]
     registry = {entry["model_name"]: entry for entry in federation.get("federation/models/registry")["models"]}
     assert {name: entry["newest_version"] for name, entry in registry.items()} == dict.fromkeys(registry, 1)
     assert set(registry[RL_POLICY]["requires"]) == {TGNN}
