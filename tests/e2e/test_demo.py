@@ -65,4 +65,4 @@ if DATA:
         output, _ = demo.communicate(timeout=360)
         assert demo.returncode == 0, output
         result = json.loads((tmp_path / "demo" / "result.json").read_text())
-        assert [check["holds"] for check in result["checks"]] == [True, True, True]
+        assert [check["holds"] for check in result["checks"]] == [True, True, True, True]
