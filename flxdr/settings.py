@@ -72,7 +72,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"pages": "flxdr.dashboard.tags"},
         },
     }
 ]
@@ -221,7 +222,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # served from where the apps keep them: nothing to collect before a start
 WHITENOISE_AUTOREFRESH = False
 LANGUAGE_CODE = "en"
-USE_I18N = False
+USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from federation.errors import CampaignMissing, RoundMissing
 from federation.models import Campaign, Participant, Submission, TrainingRound
@@ -19,6 +22,45 @@ PHASES = {
     Status.FAILED: "failed",
 }
 NOT_SUBMITTED = (Participant.Status.EXPECTED, Participant.Status.MISSED)
+
+
+@dataclass(frozen=True)
+class RoundFilter:
+    """Which rounds to list; an empty field lets all pass.
+
+    Attributes:
+        since, before: bounds of the start, the second one excluded.
+    """
+
+    model_name: str = ""
+    status: str = ""
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def apply(self, rows: QuerySet[TrainingRound]) -> QuerySet[TrainingRound]:
+        exact = {"model_name": self.model_name, "status": self.status}
+        bounds = {"started_at__gte": self.since, "started_at__lt": self.before}
+        return rows.filter(**{name: value for name, value in (exact | bounds).items() if value})
+
+
+def rounds_matching(wanted: RoundFilter, *, limit: int, offset: int) -> tuple[list[TrainingRound], int]:
+    """Rounds that pass, newest first, and how many there are.
+
+    Each row carries `expected` and `answered`: how many organisations it asked, and how many of them submitted.
+    """
+    rows = wanted.apply(TrainingRound.objects.order_by("-id"))
+    shown = [row.pk for row in rows.only("pk")[offset : offset + limit]]
+    counts = {
+        "expected": Count("participants"),
+        "answered": Count("participants", filter=~Q(participants__status__in=NOT_SUBMITTED)),
+    }
+    page = TrainingRound.objects.filter(pk__in=shown).defer("config").annotate(**counts).order_by("-id")
+    return list(page), rows.count()
+
+
+def models_with_rounds() -> Sequence[str]:
+    """The names of the models that rounds have trained."""
+    return list(TrainingRound.objects.order_by("model_name").values_list("model_name", flat=True).distinct())
 
 
 def round_by_id(round_id: str) -> TrainingRound:

@@ -1,13 +1,16 @@
-"""Routes of the operator's pages."""
+"""Routes of the operator's pages; every page is a package of its own."""
 
 from __future__ import annotations
 
-from django.urls import path
-
-from flxdr.dashboard import views
+from django.urls import include, path
 
 urlpatterns = [
-    path("", views.overview, name="overview"),
-    path("overview/panels", views.overview_panels, name="overview-panels"),
-    path("verify-chain", views.verify_chain, name="verify-chain"),
+    path("", include("flxdr.dashboard.overview.urls")),
+    path("rounds/", include("flxdr.dashboard.rounds.urls")),
+    path("organizations/", include("flxdr.dashboard.organizations.urls")),
+    path("ledger/", include("flxdr.dashboard.ledger.urls")),
+    path("privacy/", include("flxdr.dashboard.privacy.urls")),
+    path("models/", include("flxdr.dashboard.models.urls")),
+    path("detections/", include("flxdr.dashboard.detections.urls")),
+    path("audit/", include("flxdr.dashboard.audit.urls")),
 ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flxdr.dashboard.charts import Point, line_chart
+from flxdr.dashboard.charts.line import Point, line_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -10,3 +10,9 @@ from flxdr.platform.models import AuditEvent
 def recent_events(limit: int) -> Sequence[AuditEvent]:
     """The newest events, newest first."""
     return list(AuditEvent.objects.order_by("-id")[:limit])
+
+
+def events_page(*, limit: int, offset: int) -> tuple[list[AuditEvent], int]:
+    """Events, newest first, and how many there are."""
+    rows = AuditEvent.objects.order_by("-id")
+    return list(rows[offset : offset + limit]), rows.count()

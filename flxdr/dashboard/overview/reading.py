@@ -20,7 +20,7 @@ from federation.selectors.overview import (
     organizations_at_a_glance,
     suspects,
 )
-from flxdr.dashboard.charts import Point, line_chart
+from flxdr.dashboard.charts.line import Point, line_chart
 from flxdr.platform.audit.selectors import recent_events
 from flxdr.platform.models import AuditEvent
 from ledger.models import Block, VerificationPass

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import conditional_page, require_GET, require_POST
 
 from flxdr.core.clock import SystemClock
-from flxdr.dashboard.overview import read_overview
+from flxdr.dashboard.access import page
+from flxdr.dashboard.overview.reading import read_overview
 from ledger.services.verified import verify_stored
 
 
-@staff_member_required
+@page("ledger.view_block")
 @require_GET
 def overview(request: HttpRequest) -> HttpResponse:
     """The round in progress, the organisations, the budget and the chain."""
     context = {"overview": read_overview(SystemClock().now()), "development": not settings.FLXDR.is_production}
-    return render(request, "dashboard/overview.html", context)
+    return render(request, "dashboard/overview/index.html", context)
 
 
-@staff_member_required
+@page("ledger.view_block")
 @require_GET
 @conditional_page
 def overview_panels(request: HttpRequest) -> HttpResponse:
     """The overview's panels alone, for the page that refreshes itself: a 304 while nothing changed."""
-    return render(request, "dashboard/panels.html", {"overview": read_overview(SystemClock().now())})
+    return render(request, "dashboard/overview/panels.html", {"overview": read_overview(SystemClock().now())})
 
 
-@staff_member_required
+@page("ledger.view_block")
 @require_POST
 def verify_chain(request: HttpRequest) -> HttpResponse:
     """Have the whole chain verified: now, or in the background if it is long."""

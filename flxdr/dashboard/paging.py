@@ -1,0 +1,60 @@
+"""A long list in pages; which one is shown stands in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a list that a request asks for: what selectors take as `limit` and `offset`."""
+
+    number: int
+    limit: int
+
+    @classmethod
+    def of(cls, request: HttpRequest, *, limit: int = PAGE_SIZE) -> Window:
+        """Page `?page=`; the first one if it is none."""
+        text = request.GET.get("page", "")
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
+        return cls(max(1, number), limit)
+
+    @property
+    def offset(self) -> int:
+        return (self.number - 1) * self.limit
+
+
+@dataclass(frozen=True)
+class Pages:
+    """One page of a list and its place among the others, for `dashboard/pages.html`."""
+
+    items: Sequence[Any]
+    total: int
+    window: Window
+
+    @property
+    def first(self) -> int:
+        return self.window.offset + 1 if self.items else 0
+
+    @property
+    def last(self) -> int:
+        return self.window.offset + len(self.items)
+
+    @property
+    def previous(self) -> int | None:
+        return self.window.number - 1 if self.window.number > 1 else None
+
+    @property
+    def next(self) -> int | None:
+        return self.window.number + 1 if self.last < self.total and self.items else None
+
+    @property
+    def count(self) -> int:
+        """The number of the last page."""
+        return max(1, -(-self.total // self.window.limit))

@@ -1,0 +1,12 @@
+"""Routes of the privacy page."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from flxdr.dashboard.privacy import views
+
+app_name = "privacy"
+urlpatterns = [
+    path("", views.index, name="index"),
+]

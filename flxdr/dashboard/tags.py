@@ -1,0 +1,93 @@
+"""What templates say in one way only: a moment, a state, a hash, a share. Loaded as `{% load pages %}`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from flxdr.core.clock import SystemClock
+from flxdr.dashboard.states import tone_of, word_of
+
+register = template.Library()
+_CLOCK = SystemClock()
+_HASH_SHOWN = 12
+
+
+@register.simple_tag
+def when(moment: datetime | None, none: str | None = None) -> SafeString:
+    """A moment in UTC to the second, and how long ago or ahead it is; `none` where there is none.
+
+    The age is as coarse as its unit, so that an unchanged page stays the same bytes for as long as possible; a script
+    keeps it true while the page is open.
+    """
+    if moment is None:
+        return format_html('<span class="quiet">{}</span>', _("never") if none is None else none)
+    moment = moment.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}"><span class="utc">{} UTC</span> <span class="age">{}</span></time>',
+        moment.isoformat(timespec="seconds"),
+        moment.strftime("%Y-%m-%d %H:%M:%S"),
+        age_of(moment, _CLOCK.now()),
+    )
+
+
+def age_of(moment: datetime, now: datetime) -> str:
+    """How long ago a moment was, or how far ahead it is, in its largest whole unit."""
+    seconds = int(abs((now - moment).total_seconds()))
+    if seconds < 60:
+        return _("just now") if moment <= now else _("in less than a minute")
+    for size, singular, plural in (
+        (86_400, "%(count)d day", "%(count)d days"),
+        (3_600, "%(count)d h", "%(count)d h"),
+        (60, "%(count)d min", "%(count)d min"),
+    ):
+        if seconds >= size:
+            count = seconds // size
+            length = ngettext(singular, plural, count) % {"count": count}
+            break
+    return (_("%(length)s ago") if moment <= now else _("in %(length)s")) % {"length": length}
+
+
+@register.simple_tag
+def state(value: str, label: str | None = None) -> SafeString:
+    """A state as a badge: always a word, the colour only underlines it; a state nobody knows is grey."""
+    return format_html('<span class="badge {}">{}</span>', tone_of(value), label or word_of(value))
+
+
+@register.filter
+def word(value: str) -> str:
+    """What a state is called, without the badge."""
+    return word_of(value)
+
+
+@register.simple_tag
+def short(digest: str | None) -> SafeString:
+    """The beginning of a hash; the whole of it is there to be read out, copied and printed."""
+    if not digest:
+        return format_html('<span class="quiet">{}</span>', _("none"))
+    return format_html('<code class="hash" title="{}">{}…</code>', digest, digest[:_HASH_SHOWN])
+
+
+@register.simple_tag
+def gauge(value: float | None, maximum: float, label: str) -> SafeString:
+    """A meter; its figures stand beside it in the page's text."""
+    return format_html(
+        '<meter min="0" max="{}" value="{}" aria-label="{}"></meter>',
+        f"{maximum:.6f}",
+        f"{min(max(value or 0.0, 0.0), maximum):.6f}",
+        label,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def here(context: dict[str, Any], *names: str) -> SafeString:
+    """`aria-current` for a link in the navigation to the page that is shown, or to one above it."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    is_here = match is not None and (match.url_name in names or match.namespace in names)
+    return SafeString(' aria-current="page"' if is_here else "")
