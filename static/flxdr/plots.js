@@ -1,0 +1,52 @@
+// Makes the server's pictures of values over time explorable: a cursor with the values, zoom by dragging, back by a
+// double click. Without this script, and in print, the picture stays.
+"use strict";
+
+(function () {
+  const figures = new Map();
+
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  function draw(figure) {
+    const data = JSON.parse(figure.dataset.plot);
+    if (data.x.length < 3) return;
+    const canvas = document.createElement("div");
+    canvas.className = "plot-live";
+    canvas.setAttribute("aria-hidden", "true");
+    figure.prepend(canvas);
+    const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const plot = new uPlot({
+      width: figure.clientWidth,
+      height: 230,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      legend: { live: true },
+      axes: [axis, axis],
+      series: [
+        { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        ...data.series.map((series, index) => ({
+          label: series.name,
+          stroke: colour(`--series-${index + 1}`),
+          width: 2,
+          spanGaps: false,
+        })),
+      ],
+    }, [data.x, ...data.series.map((series) => series.values)], canvas);
+    figure.classList.add("is-live");
+    figures.set(figure, plot);
+  }
+
+  function redraw() {
+    figures.forEach((plot, figure) => {
+      plot.destroy();
+      figure.querySelector(".plot-live").remove();
+    });
+    figures.clear();
+    document.querySelectorAll("figure[data-plot]").forEach(draw);
+  }
+
+  document.querySelectorAll("figure[data-plot]").forEach(draw);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  window.addEventListener("resize", () => figures.forEach((plot, figure) => plot.setSize({ width: figure.clientWidth, height: 230 })));
+})();
