@@ -9,8 +9,9 @@ from pathlib import Path
 
 from federation.agent import chain
 from federation.agent.errors import CheckFailed, DataInvalid, UsageInvalid
-from federation.agent.model_store import fetch_model, newest_basis
+from federation.agent.model_store import built_on, fetch_basis, fetch_model
 from federation.agent.session import Agent
+from federation.agent.state_rows import StoredBlock
 from flxdr.core.errors import FlxdrError
 from models_ml import codec
 from models_ml.bound_model import BoundModel
@@ -38,6 +39,11 @@ class FoundModel:
     version: int | None = None
 
     @property
+    def basis_hashes(self) -> dict[str, str]:
+        """Hashes by name of what it builds on."""
+        return {name: codec.model_hash(codec.encode(tensors)) for name, tensors in self.basis.items()}
+
+    @property
     def bound(self) -> BoundModel:
         return BoundModel(self.name, self.tensors, self.basis)
 
@@ -47,28 +53,27 @@ def find_model(agent: Agent, target: str, *, basis: Sequence[str] = (), model: s
 
     Args:
         target: `latest` (the newest standing release of `model`), a model hash, or a file.
-        basis: hashes or files of models that it builds on; by default the files beside a model file, or the newest that
-            were released before the model.
+        basis: hashes or files of models that it builds on; by default the files beside a model file, or those that a
+            release was built on.
 
     Raises:
         UsageInvalid: neither of them.
         CheckFailed, Refused, Unreachable: it cannot be had, or is not what it should be.
     """
-    height, version, withdrawn = None, None, False
+    release = None
     if target == LATEST or _HASH.match(target):
         chain.follow(agent)
-        newest = agent.state.newest_release(model) if target == LATEST else agent.state.release_of(target)
-        if newest is None and target == LATEST:
+        release = agent.state.newest_release(model) if target == LATEST else agent.state.release_of(target)
+        if release is None and target == LATEST:
             raise CheckFailed(f"no release of {model} stands on the chain", expected="a sealed release")
-        wanted = newest.model_hash if newest is not None and newest.model_hash is not None else target
-        tensors, height = fetch_model(agent, wanted), newest.height if newest is not None else None
-        if newest is not None:
-            withdrawn, version = newest.withdrawn, newest.model_version
+        tensors = fetch_model(agent, release.model_hash if release is not None and release.model_hash else target)
     else:
         tensors = _read_file(Path(target))
     name = _name_of(tensors)
-    found = _basis(agent, name, target, basis, height)
-    return FoundModel(name, codec.model_hash(codec.encode(tensors)), tensors, found, height, withdrawn, version)
+    digest, found = codec.model_hash(codec.encode(tensors)), _basis(agent, name, target, basis, release)
+    if release is None:
+        return FoundModel(name, digest, tensors, found, None)
+    return FoundModel(name, digest, tensors, found, release.height, release.withdrawn, release.model_version)
 
 
 def beside(path: Path, model_name: str) -> Path:
@@ -76,9 +81,9 @@ def beside(path: Path, model_name: str) -> Path:
     return path.with_suffix(f".{model_name}.safetensors")
 
 
-def _basis(agent: Agent, name: str, target: str, chosen: Sequence[str], height: int | None) -> Basis:
-    if height is not None:
-        found = dict(newest_basis(agent, name, below=height))
+def _basis(agent: Agent, name: str, target: str, chosen: Sequence[str], release: StoredBlock | None) -> Basis:
+    if release is not None:
+        found = dict(fetch_basis(agent, built_on(agent, release)))
     else:
         kept = {wanted: beside(Path(target), wanted) for wanted in MODELS[name].builds_on}
         found = {wanted: _read_file(path) for wanted, path in kept.items() if path.is_file()}

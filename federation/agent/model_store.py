@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from federation.agent import files
 from federation.agent.errors import CheckFailed
 from federation.agent.session import Agent
+from federation.agent.state_rows import StoredBlock
+from federation.round_config import RoundConfig
 from flxdr.core.errors import FlxdrError
+from ledger.chain.block import parse_header
 from models_ml import codec, registry
 from models_ml.codec import Int32, ModelSchema
 from models_ml.tasks import Basis
@@ -50,14 +53,38 @@ def expected_parent(agent: Agent, model_name: str, *, below: int | None = None) 
 
 
 def newest_basis(agent: Agent, model_name: str, *, below: int | None = None) -> Basis:
-    """The newest releases (before a height) of the models that a model builds on."""
+    """The newest releases (those that stood before a height) of the models that a model builds on."""
+    return fetch_basis(agent, _newest_hashes(agent, model_name, below))
+
+
+def built_on(agent: Agent, release: StoredBlock) -> dict[str, str]:
+    """Hashes by name of the models that a release was built on, whether they were withdrawn since or not.
+
+    The round's configuration names them where this home took part in it; else they are those that stood just before.
+    """
+    provenance = parse_header(release.header).provenance
+    if provenance is None:
+        return {}
+    own = agent.state.update_for(provenance.round_id)
+    if own is not None and (config := RoundConfig.decode(own.config)).config_hash == provenance.config_hash:
+        return dict(config.local.basis)
+    return _newest_hashes(agent, provenance.model_name, release.height)
+
+
+def withdrawn_among(agent: Agent, hashes: Mapping[str, str]) -> list[str]:
+    """Names of those models of which no release stands any more; what was never released is not among them."""
+    releases = {name: agent.state.release_of(digest) for name, digest in hashes.items()}
+    return sorted(name for name, release in releases.items() if release is not None and release.withdrawn)
+
+
+def _newest_hashes(agent: Agent, model_name: str, below: int | None) -> dict[str, str]:
     spec = registry.get(model_name)
     named: dict[str, str] = {}
     for name in spec.builds_on if spec else ():
         release = agent.state.newest_release(name, below=below)
         if release is not None and release.model_hash is not None:
             named[name] = release.model_hash
-    return fetch_basis(agent, named)
+    return named
 
 
 def fetch_basis(agent: Agent, hashes: Mapping[str, str]) -> Basis:

@@ -67,10 +67,13 @@ CREATE TABLE round_update (
 """
 
 # A withdrawal names its model and the first version that is used no more, and carries no model itself.
-_BLOCKS = (
-    "SELECT height, block_hash, header, model_name, model_version, model_hash, EXISTS ("
+_WITHDRAWAL = (
     "SELECT 1 FROM block AS later WHERE later.model_hash IS NULL AND later.model_name = block.model_name"
-    " AND later.model_version <= block.model_version AND later.height > block.height) AS withdrawn FROM block"
+    " AND later.model_version <= block.model_version AND later.height > block.height"
+)
+_BLOCKS = (
+    "SELECT height, block_hash, header, model_name, model_version, model_hash,"  # noqa: S608 - of constants alone
+    f" EXISTS ({_WITHDRAWAL}) AS withdrawn FROM block"
 )
 MAX_HEIGHT = 2**53
 
@@ -187,12 +190,17 @@ class State:
         return None if row is None else str(row[0])
 
     def newest_release(self, model_name: str, *, below: int | None = None) -> StoredBlock | None:
-        """The newest standing release of a model on the verified chain; `below`: of the blocks under that height."""
+        """The newest standing release of a model on the verified chain.
+
+        Args:
+            below: what stood when the chain had the blocks under that height; one that was withdrawn since says so.
+        """
+        height = MAX_HEIGHT if below is None else below
         query = (
-            f"{_BLOCKS} WHERE model_name = ? AND model_hash IS NOT NULL AND height < ? AND NOT withdrawn"
-            " ORDER BY height DESC LIMIT 1"
+            f"{_BLOCKS} WHERE model_name = ? AND model_hash IS NOT NULL AND height < ?"
+            f" AND NOT EXISTS ({_WITHDRAWAL} AND later.height < ?) ORDER BY height DESC LIMIT 1"
         )
-        return self._one_block(query, model_name, MAX_HEIGHT if below is None else below)
+        return self._one_block(query, model_name, height, height)
 
     def release_version(self, model_name: str, version: int) -> StoredBlock | None:
         """One release of a model on the verified chain, withdrawn or not."""

@@ -85,6 +85,23 @@ def test_releases_are_found_by_model_and_by_hash(state: State, genesis: ChainSta
     assert state.release_of("m3") is None
 
 
+def test_what_stood_at_a_height_stays_known_after_a_withdrawal(state: State, genesis: ChainState) -> None:
+    first, second = following(genesis), following(following(genesis))
+    third, fourth = following(second), following(following(second))
+    withdrawal = replace(block(third), model_name="edge-classifier", model_version=2)
+    state.extend_chain(
+        None, fourth, [block(genesis), block(first, "m1"), block(second, "m2"), withdrawal, block(fourth)]
+    )
+    found = {below: state.newest_release("edge-classifier", below=below) for below in (1, 2, 3, 4, None)}
+    assert {below: release and (release.model_hash, release.withdrawn) for below, release in found.items()} == {
+        1: None,
+        2: ("m1", False),
+        3: ("m2", True),
+        4: ("m1", False),
+        None: ("m1", False),
+    }
+
+
 def test_one_update_a_round(state: State) -> None:
     state.prepare_update(UPDATE)
     with pytest.raises(sqlite3.IntegrityError):

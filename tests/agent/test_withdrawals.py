@@ -69,6 +69,18 @@ def test_after_all_were_withdrawn_the_model_begins_anew(bench: Bench) -> None:
     assert decisions(bench)[-1][1] == "approve"
 
 
+def test_a_release_was_built_on_what_its_round_named(bench: Bench) -> None:
+    released(bench, NORMALISER)
+    normaliser = bench.coordinator.state.releases[NORMALISER].newest.model_hash
+    config = train(bench, CLASSIFIER, normaliser=normaliser)
+    released(bench, NORMALISER)  # while the round is under way
+    bench.coordinator.config = config
+    proposal = bench.coordinator.propose_release()
+    bench.run_once()
+    bench.coordinator.seal_proposal(proposal)
+    assert bench.cli_json("evaluate", "latest")["basis"] == {NORMALISER: normaliser}
+
+
 def test_no_update_for_a_round_from_a_withdrawn_parent(bench: Bench) -> None:
     second = releases(bench, 2)[1]
     withdraw(bench, 2)

@@ -16,11 +16,12 @@ from federation.agent.commands.options import DEFAULT_HOME, Home, Json, opened
 from federation.agent.comparing import Judged, judge, split_of, threshold_source
 from federation.agent.errors import UsageInvalid
 from federation.agent.evaluation import LATEST, FoundModel, find_model
+from federation.agent.model_store import withdrawn_among
 from federation.agent.output import table
 from federation.agent.records import RecordSource
 from federation.agent.report.page import Report, render
 from federation.agent.report.plots import Shown
-from models_ml import codec
+from federation.agent.session import Agent
 from models_ml.adapters import ReadReport
 from models_ml.baselines import train_alone
 from models_ml.local_task import ClassifierTask
@@ -70,7 +71,7 @@ def evaluate(
         source = RecordSource(agent.config.data, agent.home.folder, agent.key)
         split, reports = split_of(source, data or (), test_captures=test_capture or (), local=local)
         warn_of_bad_lines(agent, reports)
-        warnings = _warnings(found, split)
+        warnings = _warnings(agent, found, split)
         for warning in warnings:
             agent.output.warn(warning)
         figures = task_for(found.name).evaluate(found.tensors, split.test, basis=found.basis)
@@ -94,10 +95,13 @@ def evaluate(
         agent.output.result(document, *_lines(found, figures, judged), *([f"Report: {report}"] if report else []))
 
 
-def _warnings(found: FoundModel, split: Split) -> list[str]:
+def _warnings(agent: Agent, found: FoundModel, split: Split) -> list[str]:
     warnings = []
     if found.withdrawn:
         warnings.append(f"model {found.model_hash} was withdrawn by the members: it is to be used no more")
+    gone = withdrawn_among(agent, found.basis_hashes)
+    if gone:
+        warnings.append(f"the members withdrew the {' and the '.join(gone)} that it builds on: it does not detect")
     if split.overlap:
         warnings.append(
             f"{split.overlap} of {len(split.test)} test records are records to train on too: figures are too good"
@@ -122,7 +126,7 @@ def _document(
         "model_version": found.version,
         "block_height": found.height,
         "withdrawn": found.withdrawn,
-        "basis": {name: codec.model_hash(codec.encode(tensors)) for name, tensors in found.basis.items()},
+        "basis": found.basis_hashes,
         "metrics": figures,
         "split": split.as_json(),
         "records": [report.as_json() for report in reports],
@@ -163,7 +167,7 @@ def _page(
     released = "no release on the verified chain: nobody vouches for it"
     if found.height is not None:
         released = f"block {found.height}, version {found.version}"
-    basis = [(f"builds on {name}", codec.model_hash(codec.encode(each))) for name, each in found.basis.items()]
+    basis = [(f"builds on {name}", digest) for name, digest in found.basis_hashes.items()]
     return Report(
         title=f"Evaluation of {found.name}",
         made=f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

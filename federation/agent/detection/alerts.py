@@ -16,7 +16,6 @@ from federation.agent.state_rows import StoredBlock
 from federation.detections.techniques import technique_of
 from flxdr.core.clock import Clock, format_timestamp
 from flxdr.core.keys import PrivateKey
-from models_ml import codec
 from models_ml.families import FAMILIES
 from models_ml.response.recommend import AlertContext, Recommendation, Recommender
 from models_ml.sources.host_embeddings import HostEmbeddings
@@ -65,7 +64,7 @@ class Voucher:
             "vouched_by": f"block {found.height} of the verified chain"
             if found.height is not None
             else "no block: this model is no release of the federation",
-            "basis": {name: codec.model_hash(codec.encode(tensors)) for name, tensors in found.basis.items()},
+            "basis": found.basis_hashes,
             "calibrated": self.calibrated,
         }
 

@@ -6,7 +6,7 @@ from federation.agent import chain
 from federation.agent.detection.scorers import DETECTORS
 from federation.agent.errors import CheckFailed, Refused, Unreachable
 from federation.agent.evaluation import LATEST, FoundModel, find_model
-from federation.agent.model_store import fetch_model, newest_basis
+from federation.agent.model_store import built_on, fetch_basis, fetch_model, withdrawn_among
 from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
 from models_ml.errors import SchemaMismatch
@@ -21,7 +21,7 @@ def choose_model(agent: Agent, target: str) -> FoundModel:
     newest that was verified here before, if its file is here as well.
 
     Raises:
-        CheckFailed: nothing is released, or the model was withdrawn.
+        CheckFailed: nothing is released, or the model or one that it builds on was withdrawn.
         UsageInvalid, Refused, Unreachable: as `find_model`.
     """
     if target != LATEST:
@@ -37,7 +37,7 @@ def choose_model(agent: Agent, target: str) -> FoundModel:
                 "and name its file with --model.",
             )
         tensors = fetch_model(agent, release.model_hash, MODELS[release.model_name].schema)
-        basis = newest_basis(agent, release.model_name, below=release.height)
+        basis = fetch_basis(agent, built_on(agent, release))
         found = FoundModel(
             release.model_name, release.model_hash, tensors, basis, release.height, version=release.model_version
         )
@@ -47,13 +47,28 @@ def choose_model(agent: Agent, target: str) -> FoundModel:
             expected="a release that stands",
             action="Use --model latest.",
         )
+    gone = withdrawn_among(agent, found.basis_hashes)
+    if gone:
+        raise CheckFailed(
+            f"the members withdrew the {' and the '.join(gone)} that model {found.model_hash} builds on",
+            expected="a model that builds on releases that stand",
+            action="Wait for the next release, or name a model that builds on others with --model.",
+        )
     return found
 
 
 def choose_policy(agent: Agent) -> tuple[Recommender, StoredBlock | None]:
-    """A recommender by the newest standing release of the policy, with its block; by the playbook without one."""
+    """A recommender by the newest standing release of the policy, with its block; by the playbook without one.
+
+    A policy whose network or normaliser was withdrawn since does not advise: it reads incidents as those saw them.
+    """
     release = agent.state.newest_release(RL_POLICY)
     if release is None or release.model_hash is None:
+        return Recommender(None), None
+    gone = withdrawn_among(agent, built_on(agent, release))
+    if gone:
+        withdrawn = f"the members withdrew the {' and the '.join(gone)} that it builds on"
+        agent.output.warn(f"{withdrawn}: the playbook recommends, not the policy of block {release.height}")
         return Recommender(None), None
     try:
         return Recommender(fetch_model(agent, release.model_hash)), release

@@ -123,6 +123,37 @@ def test_a_withdrawn_release_does_not_detect(released: Bench, trained: Trained, 
     assert "withdrawn" in error["error"]["detail"]
 
 
+def test_a_release_whose_normaliser_was_withdrawn_does_not_detect(bench: Bench, trained: Trained, flows: Path) -> None:
+    release(bench, NORMALISER, MODELS[NORMALISER].initial())
+    release(bench, NORMALISER, trained.model.basis[NORMALISER])
+    release(bench, CLASSIFIER, trained.model.tensors)
+    assert alerts(bench, str(flows))[0]["model"]["basis"].keys() == {NORMALISER}
+    withdraw(bench, 2, NORMALISER)
+    for target in ("latest", trained.model_hash):
+        error = bench.cli_json("detect", str(flows), "--model", target, exit_code=ExitCode.CHECK_FAILED)["error"]
+        assert f"withdrew the {NORMALISER} that model {trained.model_hash} builds on" in error["detail"]
+    evaluated = bench.cli("evaluate", "latest")
+    assert evaluated.exit_code == 0
+    assert f"withdrew the {NORMALISER} that it builds on" in evaluated.stderr
+    release(bench, CLASSIFIER, MODELS[CLASSIFIER].initial())  # made after it, with the normaliser that stands
+    initial = codec.model_hash(codec.encode(MODELS[NORMALISER].initial()))
+    agent = bench.open()
+    assert choose_model(agent, "latest").basis_hashes == {NORMALISER: initial}
+
+
+def test_a_policy_whose_network_was_withdrawn_does_not_advise(released: Bench, flows: Path) -> None:
+    release(released, "tgnn", {name: array // 2 for name, array in MODELS["tgnn"].initial().items()})
+    for name in ("tgnn", "rl-policy"):
+        release(released, name, MODELS[name].initial())
+    assert alerts(released, str(flows))[0]["recommendation"]["policy_block_height"] == 7
+    withdraw(released, 2, "tgnn")
+    result = released.cli("detect", str(flows))
+    assert "withdrew the tgnn that it builds on: the playbook recommends" in result.stderr
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {alert["recommendation"]["policy_block_height"] for alert in told} == {None}
+    assert {(alert["model"]["name"], alert["model"]["version"]) for alert in told} == {("tgnn", 1)}
+
+
 def test_it_goes_on_while_the_coordinator_is_away(released: Bench, flows: Path) -> None:
     first = alerts(released, str(flows))
     for path in ("blockchain/head", "blockchain/checkpoint"):
