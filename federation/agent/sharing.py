@@ -69,7 +69,7 @@ def facts_of(agent: Agent, alert: Mapping[str, Any], note: str) -> tuple[str, Fa
         )
         facts.check()
         alert_id = alert["id"]
-    except (KeyError, TypeError, ValueError, msgspec.ValidationError, FlxdrError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, msgspec.ValidationError, FlxdrError) as error:
         raise UsageInvalid(
             f"this is no alert that can be shared: {error!s}", expected="a line that `flxdr-agent detect` wrote"
         ) from error

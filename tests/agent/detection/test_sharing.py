@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,23 @@ def test_what_is_no_alert_is_refused_here(
     alert.write_text(changed)
     assert "error" in released.cli_json("share", str(alert), exit_code=code)
     assert released.coordinator.detections == {}
+
+
+@pytest.mark.parametrize("number", ["18446744073709551616", "1e308", "1" + "0" * 400], ids=["2^64", "10^308", "10^400"])
+@pytest.mark.parametrize("member", ["score", "flows", "destinations", "block_height"])
+def test_numbers_that_no_alert_holds_are_refused_here(released: Bench, alert: Path, member: str, number: str) -> None:
+    text, count = re.subn(rf'"{member}": [\d.]+', f'"{member}": {number}', alert.read_text())
+    assert count > 0
+    alert.write_text(text)
+    assert "error" in released.cli_json("share", str(alert), exit_code=ExitCode.USAGE)
+    assert released.coordinator.detections == {}
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-03-01"])
+def test_times_that_no_alert_holds_are_refused_here(released: Bench, alert: Path, time: str) -> None:
+    document = json.loads(alert.read_text())
+    alert.write_text(json.dumps(document | {"first_seen": time}))
+    assert "error" in released.cli_json("share", str(alert), exit_code=ExitCode.USAGE)
 
 
 def test_nothing_to_share_is_said(released: Bench, tmp_path: Path) -> None:
