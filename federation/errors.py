@@ -131,6 +131,37 @@ class CampaignStateConflict(Conflict):
     title = "Not possible in the campaign's state"
 
 
+class ConfirmationMissing(Missing):
+    code = "confirmation_not_found"
+    title = "Unknown request for a confirmation"
+
+
+class ConfirmationWaiting(Conflict):
+    """Another operator has asked for the same action."""
+
+    code = "confirmation_waiting"
+    title = "Asked for already"
+
+
+class ConfirmationClosed(Conflict):
+    """A request that was confirmed, cancelled, or that nobody decided in time."""
+
+    code = "confirmation_closed"
+    title = "The request waits no more"
+
+
+class SecondPersonNeeded(Forbidden):
+    """Who asked for an action cannot confirm it."""
+
+    code = "second_person_needed"
+    title = "A second operator is needed"
+
+
+class ReasonInvalid(Invalid):
+    code = "invalid_reason"
+    title = "Invalid reason"
+
+
 class ModelMissing(Missing):
     code = "model_not_found"
     title = "Unknown model"

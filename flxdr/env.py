@@ -38,6 +38,7 @@ DEVELOPMENT = "development"
 PRODUCTION = "production"
 
 SITE = "Site"
+OPERATORS = "Operators"
 PRIVACY = "Privacy"
 AGGREGATION = "Aggregation"
 TRAINING = "Training"
@@ -84,6 +85,15 @@ class Env:
         "INFO",
         "DEBUG adds submissions and aggregation steps, INFO shows rounds and registrations, ERROR only failures",
         group=SITE,
+    )
+
+    two_person: bool = variable(
+        "FL_TWO_PERSON",
+        boolean(),
+        "true",
+        "suspending and readmitting an organisation, and aborting a round or a campaign, take a second operator's "
+        "confirmation (docs/operators.md)",
+        group=OPERATORS,
     )
 
     privacy_epsilon: float = variable(

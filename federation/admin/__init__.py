@@ -1,5 +1,5 @@
 """The operator's first face."""
 
-from federation.admin import organizations, records, rounds
+from federation.admin import confirmations, organizations, records, rounds
 
-__all__ = ["organizations", "records", "rounds"]
+__all__ = ["confirmations", "organizations", "records", "rounds"]

@@ -2,6 +2,7 @@
 
 from federation.models.aggregation_shard import AggregationShard
 from federation.models.campaign import Campaign
+from federation.models.confirmation import ConfirmationRequest
 from federation.models.detections import SharedDetection
 from federation.models.masking import MaskedMean, MaskingMessage
 from federation.models.model_version import ModelVersion
@@ -12,6 +13,7 @@ from federation.models.submission import Submission
 __all__ = [
     "AggregationShard",
     "Campaign",
+    "ConfirmationRequest",
     "EnrolmentToken",
     "MaskedMean",
     "MaskingMessage",

@@ -1,5 +1,11 @@
 """Reads of the federation; every query is bounded."""
 
+from federation.selectors.confirmations import (
+    confirmation_entry,
+    confirmations_page,
+    waiting_confirmation,
+    waiting_confirmations,
+)
 from federation.selectors.detections import detection_entry, detections_bundle, detections_page
 from federation.selectors.organizations import eligible_organizations, organizations_page, signing_keys
 from federation.selectors.participants import participants_page
@@ -25,6 +31,8 @@ from federation.selectors.versions import (
 
 __all__ = [
     "campaign_detail",
+    "confirmation_entry",
+    "confirmations_page",
     "counted_submissions",
     "current_round_for",
     "detection_entry",
@@ -47,4 +55,6 @@ __all__ = [
     "rounds_page",
     "signing_keys",
     "version_of",
+    "waiting_confirmation",
+    "waiting_confirmations",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from federation.errors import CampaignMissing, CampaignRunning, CampaignStateConflict, RoundParametersInvalid
 from federation.models import Campaign, TrainingRound
@@ -106,15 +107,25 @@ def abort_campaign(*, campaign_id: int, actor: str, reason: str, clock: Clock) -
     """
     with transaction.atomic():
         lock_chain()
-        campaign = Campaign.objects.select_for_update().filter(pk=campaign_id).first()
-        if campaign is None:
-            raise CampaignMissing(f"no campaign {campaign_id}")
-        if campaign.status != Campaign.Status.RUNNING:
-            raise CampaignStateConflict(f"the campaign is {campaign.status}", expected="a running campaign")
+        campaign = _running(Campaign.objects.select_for_update(), campaign_id)
         _finish(campaign, Campaign.Status.STOPPED, f"aborted: {reason}", actor, clock)
         for round_id in campaign.rounds.filter(status__in=TrainingRound.OPEN).values_list("round_id", flat=True):
             abort_round(round_id=round_id, actor=actor, reason=reason, clock=clock)
         return campaign
+
+
+def require_abortable(*, campaign_id: int) -> None:
+    """Refuse what `abort_campaign` would refuse now."""
+    _running(Campaign.objects.all(), campaign_id)
+
+
+def _running(campaigns: QuerySet[Campaign], campaign_id: int) -> Campaign:
+    campaign = campaigns.filter(pk=campaign_id).first()
+    if campaign is None:
+        raise CampaignMissing(f"no campaign {campaign_id}")
+    if campaign.status != Campaign.Status.RUNNING:
+        raise CampaignStateConflict(f"the campaign is {campaign.status}", expected="a running campaign")
+    return campaign
 
 
 def _create(model_name: str, total: int, parameters: Mapping[str, Any], clock: Clock) -> Campaign:

@@ -115,15 +115,21 @@ def readmit(*, org_id: str, actor: str, clock: Clock) -> Organization:
     Raises:
         OrganizationMissing, OrganizationStateConflict
     """
-    if Organization.objects.filter(org_id=org_id, key_status=KeyStatus.REVOKED).exists():
-        raise OrganizationStateConflict(
-            f"the last key of {org_id} was revoked",
-            expected="an organization with a key, or one that never had any",
-            action="Let it register anew, with a new key (`flxdr-agent init` and `enrol` in a new home).",
-        )
+    _require_key_not_revoked(org_id)
     return _move(
         org_id=org_id, source=Status.SUSPENDED, target=Status.ACTIVE, event="readmitted", actor=actor, clock=clock
     )
+
+
+def require_suspendable(*, org_id: str) -> None:
+    """Refuse what `suspend` would refuse now."""
+    _require_status(org_id, Status.ACTIVE)
+
+
+def require_readmittable(*, org_id: str) -> None:
+    """Refuse what `readmit` would refuse now."""
+    _require_key_not_revoked(org_id)
+    _require_status(org_id, Status.SUSPENDED)
 
 
 def create_enrolment_token(*, org_id: str, lifetime: timedelta, actor: str, clock: Clock) -> str:
@@ -289,16 +295,31 @@ def _move(
     with transaction.atomic():
         lock_chain()
         moved = Organization.objects.filter(org_id=org_id, status=source).update(status=target, **fields)
-        organization = Organization.objects.filter(org_id=org_id).first()
-        if organization is None:
-            raise OrganizationMissing(f"no organization {org_id!r}")
         if not moved:
-            raise OrganizationStateConflict(
-                f"{org_id} is {organization.status}", expected=f"an organization that is {source.value}"
-            )
+            _require_status(org_id, source)
+        organization = Organization.objects.get(org_id=org_id)
         _record(event, organization, actor, clock)
         _propose_if_due(organization, clock)
         return organization
+
+
+def _require_status(org_id: str, status: Status) -> None:
+    organization = Organization.objects.filter(org_id=org_id).first()
+    if organization is None:
+        raise OrganizationMissing(f"no organization {org_id!r}")
+    if organization.status != status:
+        raise OrganizationStateConflict(
+            f"{org_id} is {organization.status}", expected=f"an organization that is {status.value}"
+        )
+
+
+def _require_key_not_revoked(org_id: str) -> None:
+    if Organization.objects.filter(org_id=org_id, key_status=KeyStatus.REVOKED).exists():
+        raise OrganizationStateConflict(
+            f"the last key of {org_id} was revoked",
+            expected="an organization with a key, or one that never had any",
+            action="Let it register anew, with a new key (`flxdr-agent init` and `enrol` in a new home).",
+        )
 
 
 def _record(event: str, organization: Organization, actor: str, clock: Clock) -> None:

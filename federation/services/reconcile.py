@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from federation.models import Campaign, TrainingRound
-from federation.services import aggregation_scratch, rounds
+from federation.services import aggregation_scratch, confirmations, rounds
 from federation.services.aggregation import claims
 from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD, enqueue
 from flxdr.core.clock import Clock
@@ -34,7 +34,7 @@ class Due:
 
 
 def reconcile(*, clock: Clock) -> list[str]:
-    """Close collections and proposals whose deadline has passed, then enqueue every task that is due.
+    """Close collections, proposals and operators' requests that are overdue, then enqueue every task that is due.
 
     Runs at every beat, at a worker's start and whenever somebody doubts; any number of them may run at once.
 
@@ -45,6 +45,7 @@ def reconcile(*, clock: Clock) -> list[str]:
     for round_id in overdue.values_list("round_id", flat=True):
         rounds.close_collection(round_id=round_id, clock=clock)
     expire_due(clock=clock)
+    confirmations.expire_overdue(clock=clock)
     aggregation_scratch.discard_leftovers()
     tasks = list(due(clock=clock))
     for task in tasks:

@@ -186,13 +186,18 @@ def abort_round(*, round_id: str, actor: str, reason: str, clock: Clock) -> Trai
         RoundStateConflict: it has ended.
     """
     with transaction.atomic():
-        aborted = stop_round(round_id=round_id, code="aborted", reason=reason, actor=actor, clock=clock)
-        training_round = TrainingRound.objects.filter(round_id=round_id).first()
-        if training_round is None:
-            raise RoundMissing(f"no round {round_id!r}")
-        if not aborted:
-            raise RoundStateConflict(f"the round is {training_round.status}", expected="a round that has not ended")
-        return training_round
+        if not stop_round(round_id=round_id, code="aborted", reason=reason, actor=actor, clock=clock):
+            require_abortable(round_id=round_id)
+        return TrainingRound.objects.get(round_id=round_id)
+
+
+def require_abortable(*, round_id: str) -> None:
+    """Refuse what `abort_round` would refuse now."""
+    training_round = TrainingRound.objects.filter(round_id=round_id).first()
+    if training_round is None:
+        raise RoundMissing(f"no round {round_id!r}")
+    if training_round.status not in TrainingRound.OPEN:
+        raise RoundStateConflict(f"the round is {training_round.status}", expected="a round that has not ended")
 
 
 def stop_round(*, round_id: str, code: str, reason: str, actor: str, clock: Clock) -> bool:

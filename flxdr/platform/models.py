@@ -24,13 +24,14 @@ class AuditEvent(models.Model):
     """Who did what to what, and when (append-only)."""
 
     kind = models.CharField(max_length=64, db_index=True)
-    actor = models.CharField(max_length=80)
+    actor = models.CharField(max_length=400, help_text="who did it, or both operators where two are needed")
     subject = models.CharField(max_length=128, db_index=True)
     data = models.JSONField(default=dict, blank=True)
     at = models.DateTimeField(db_index=True)
 
     class Meta:
         ordering = ("-id",)
+        permissions = (("export_auditevent", "Can export the audit trail"),)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"

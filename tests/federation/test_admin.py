@@ -14,9 +14,16 @@ from django.test import Client
 from django.urls import reverse
 
 from federation.aggregation import registry
-from federation.models import AggregationShard, Campaign, EnrolmentToken, Organization, TrainingRound
+from federation.models import (
+    AggregationShard,
+    Campaign,
+    ConfirmationRequest,
+    EnrolmentToken,
+    Organization,
+    TrainingRound,
+)
 from federation.round_config import RoundConfig
-from federation.services import campaigns, enrolment, rounds
+from federation.services import campaigns, confirmations, enrolment, rounds
 from federation.services.detections import share_detection
 from flxdr.core.clock import SystemClock
 from flxdr.platform.models import AuditEvent
@@ -35,6 +42,7 @@ READ_ONLY = (
     "modelversion",
     "shareddetection",
     "enrolmenttoken",
+    "confirmationrequest",
 )
 
 
@@ -83,6 +91,9 @@ def test_every_model_is_registered() -> None:
 def test_lists_and_pages_open(operator: Client, populated: SimulatedFederation, model: str, clock: SystemClock) -> None:
     enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="x", clock=clock)
     campaigns.start_campaign(actor="x", clock=clock)
+    confirmations.request_action(
+        action=ConfirmationRequest.Action.SUSPEND, subject="org-a", reason="", actor="x", clock=clock
+    )
     AggregationShard.objects.create(training_round=TrainingRound.objects.all()[0], step="measure", start=0, stop=1)
     member = populated.organizations[0]
     assert member.key is not None
@@ -120,6 +131,24 @@ def test_organizations_are_approved_suspended_readmitted(operator: Client, clock
         assert waiting.status == status
     actors = AuditEvent.objects.filter(subject="org-a").exclude(actor="org-a").values_list("actor", flat=True)
     assert set(actors) == {"operator:kim"}
+
+
+def test_a_second_operator_confirms_and_cancels(operator: Client, clock: SystemClock) -> None:
+    for org_id in ("org-a", "org-b", "org-c"):
+        enrolment.register(org_id=org_id, name=org_id, clock=clock)
+    asked = [
+        confirmations.request_action(
+            action=ConfirmationRequest.Action.SUSPEND, subject=org_id, reason="", actor=actor, clock=clock
+        )
+        for org_id, actor in (("org-a", "operator:sam"), ("org-b", "operator:sam"), ("org-c", "operator:kim"))
+    ]
+    first, second, own = (request.pk for request in asked if request)
+    page = act(operator, "confirmationrequest", "confirm", first, own)
+    assert "confirmed and done" in page
+    assert "operator:kim asked for this; expected: another operator" in page
+    assert "cancelled" in act(operator, "confirmationrequest", "cancel", second)
+    statuses = Organization.objects.order_by("org_id").values_list("status", flat=True)
+    assert list(statuses) == ["suspended", "active", "active"]
 
 
 def test_what_does_not_fit_is_said(operator: Client, clock: SystemClock) -> None:

@@ -172,6 +172,7 @@ BAD = {
     "FL_ALLOWED_HOSTS": "http://fl.example.org",
     "FL_LOG_LEVEL": "verbose",
     "FL_BEHIND_PROXY": "2",
+    "FL_TWO_PERSON": "mostly",
     "BACKEND_PORT": "80000",
     "BACKEND_HOST": "local host",
     "TELEMETRY_BACKEND": "rabbit",
