@@ -39,7 +39,7 @@ def rows(parameters: int = PARAMETERS, rounds: int = ROUNDS) -> list[Row]:
     """`masked.round.80k.*`: the seconds that a protection adds to the median round."""
     with (
         tempfile.TemporaryDirectory(prefix="flxdr-bench-") as folder,
-        Coordinator(Path(folder) / "data") as coordinator,
+        Coordinator(Path(folder) / "data", {"FL_TWO_PERSON": "false"}) as coordinator,  # the script is one person
         httpx.Client(base_url=f"{coordinator.url}{API}/", timeout=30, trust_env=False) as operator,
     ):
         _found_model(coordinator, operator, parameters)

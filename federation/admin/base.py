@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 
+from federation.models import ConfirmationRequest
+from federation.services import confirmations
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.admin import ReadOnlyAdmin
@@ -44,7 +48,51 @@ class OperatedAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
 
 
-class ServiceFormAdmin(OperatedAdmin):
+class ReasonForm(forms.Form):
+    """Why an operator wants what another one has to confirm."""
+
+    reason = forms.CharField(
+        max_length=confirmations.LONGEST_REASON, help_text="for the operator who confirms it, and for the audit trail"
+    )
+
+
+class GuardedAdmin(OperatedAdmin):
+    """Rows with actions that one operator asks for and another one confirms."""
+
+    def subject_of(self, row: Any) -> str:
+        """How a request names the row."""
+        raise NotImplementedError
+
+    def ask(self, request: HttpRequest, rows: QuerySet[Any], action: ConfirmationRequest.Action) -> HttpResponse | None:
+        """Show the form for the reason; once it is filled in, ask for the action on every chosen row."""
+        form = ReasonForm(request.POST if "asked" in request.POST else None)
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "title": f"{action.label[0].upper()}{action.label[1:]}",
+                "opts": self.opts,
+                "rows": rows,
+                "form": form,
+                "action": request.POST["action"],
+                "two_person": settings.FLXDR.two_person,
+            }
+            return TemplateResponse(request, "admin/ask.html", context)
+
+        def act(row: Any) -> ConfirmationRequest | None:
+            return confirmations.request_action(
+                action=action,
+                subject=self.subject_of(row),
+                reason=form.cleaned_data["reason"],
+                actor=actor_of(request),
+                clock=CLOCK,
+            )
+
+        done = "asked for; a second operator confirms it" if settings.FLXDR.two_person else "done"
+        self.operate(request, rows, act, done)
+        return None
+
+
+class ServiceFormAdmin(GuardedAdmin):
     """Adding a row is a service call with a form of its own; what the service refuses is shown, and nothing is kept."""
 
     add_form: type[ServiceForm]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from federation.admin.base import CLOCK, OperatedAdmin, ServiceForm, ServiceFormAdmin, actor_of
-from federation.models import EnrolmentToken, Organization
+from federation.admin.base import CLOCK, GuardedAdmin, ServiceForm, ServiceFormAdmin, actor_of
+from federation.models import ConfirmationRequest, EnrolmentToken, Organization
 from federation.services import enrolment
+
+Action = ConfirmationRequest.Action
 
 
 class EnrolmentTokenForm(ServiceForm):
@@ -26,7 +27,7 @@ class EnrolmentTokenForm(ServiceForm):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(OperatedAdmin):
+class OrganizationAdmin(GuardedAdmin):
     list_display = (
         "org_id",
         "name",
@@ -43,23 +44,23 @@ class OrganizationAdmin(OperatedAdmin):
     search_fields = ("org_id", "name")
     actions = ("approve", "suspend", "readmit")
 
+    def subject_of(self, row: Organization) -> str:
+        return row.org_id
+
     @admin.action(description="Approve: let them take part", permissions=["operate"])
     def approve(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
-        self._decide(request, rows, enrolment.approve, "approved")
+        actor = actor_of(request)
+        self.operate(
+            request, rows, lambda row: enrolment.approve(org_id=row.org_id, actor=actor, clock=CLOCK), "approved"
+        )
 
-    @admin.action(description="Suspend: shut them out at once", permissions=["operate"])
-    def suspend(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
-        self._decide(request, rows, enrolment.suspend, "suspended")
+    @admin.action(description="Suspend: shut them out", permissions=["operate"])
+    def suspend(self, request: HttpRequest, rows: QuerySet[Organization]) -> HttpResponse | None:
+        return self.ask(request, rows, Action.SUSPEND)
 
     @admin.action(description="Readmit", permissions=["operate"])
-    def readmit(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
-        self._decide(request, rows, enrolment.readmit, "readmitted")
-
-    def _decide(
-        self, request: HttpRequest, rows: QuerySet[Organization], service: Callable[..., Organization], done: str
-    ) -> None:
-        actor = actor_of(request)
-        self.operate(request, rows, lambda row: service(org_id=row.org_id, actor=actor, clock=CLOCK), done)
+    def readmit(self, request: HttpRequest, rows: QuerySet[Organization]) -> HttpResponse | None:
+        return self.ask(request, rows, Action.READMIT)
 
 
 @admin.register(EnrolmentToken)

@@ -9,11 +9,11 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
 from federation.aggregation import registry, weighting
-from federation.models import Campaign, Participant, TrainingRound
+from federation.models import Campaign, ConfirmationRequest, Participant, TrainingRound
 from federation.protection.registry import PROTECTIONS
 from federation.round_config import PPM
 from federation.services import campaigns, rounds
@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # generic in Django's stubs only
     _TabularInline = admin.TabularInline[Any, Any]
 else:
     _TabularInline = admin.TabularInline
-
-_ABORTED = "aborted in the admin"
 
 
 def _model_choices() -> list[tuple[str, str]]:
@@ -197,15 +195,12 @@ class TrainingRoundAdmin(ServiceFormAdmin):
     def configuration(self, training_round: TrainingRound) -> str:
         return json.dumps(json.loads(bytes(training_round.config)), indent=2)
 
+    def subject_of(self, row: TrainingRound) -> str:
+        return row.round_id
+
     @admin.action(description="Abort", permissions=["operate"])
-    def abort(self, request: HttpRequest, rows: QuerySet[TrainingRound]) -> None:
-        actor = actor_of(request)
-        self.operate(
-            request,
-            rows,
-            lambda row: rounds.abort_round(round_id=row.round_id, actor=actor, reason=_ABORTED, clock=CLOCK),
-            "aborted",
-        )
+    def abort(self, request: HttpRequest, rows: QuerySet[TrainingRound]) -> HttpResponse | None:
+        return self.ask(request, rows, ConfirmationRequest.Action.ABORT_ROUND)
 
 
 @admin.register(Campaign)
@@ -244,12 +239,9 @@ class CampaignAdmin(ServiceFormAdmin):
     def completed(self, campaign: Any) -> int:
         return int(campaign.done)
 
+    def subject_of(self, row: Campaign) -> str:
+        return str(row.pk)
+
     @admin.action(description="Abort, with the open round", permissions=["operate"])
-    def abort(self, request: HttpRequest, rows: QuerySet[Campaign]) -> None:
-        actor = actor_of(request)
-        self.operate(
-            request,
-            rows,
-            lambda row: campaigns.abort_campaign(campaign_id=row.pk, actor=actor, reason=_ABORTED, clock=CLOCK),
-            "aborted",
-        )
+    def abort(self, request: HttpRequest, rows: QuerySet[Campaign]) -> HttpResponse | None:
+        return self.ask(request, rows, ConfirmationRequest.Action.ABORT_CAMPAIGN)

@@ -55,6 +55,34 @@ ORGANIZATIONS = [
     )
 ]
 
+
+def _asked_for(action: str) -> dict[str, Any]:
+    return {
+        "id": 7,
+        "action": action,
+        "subject": "org-alpha",
+        "reason": "its updates were poisoned",
+        "status": "waiting",
+        "requested_by": "operator:olivia",
+        "requested_at": _STARTED,
+        "expires_at": "2026-01-16T10:30:00Z",
+        "decided_by": None,
+        "decided_at": None,
+    }
+
+
+def _two_persons(action: str, status: str) -> list[OpenApiExample]:
+    organization = {"org_id": "org-alpha", "registered_at": _STARTED, "status": status, "key_status": "proven"}
+    return [
+        _request("reason", {"reason": "its updates were poisoned"}),
+        _response("asked for", _asked_for(action), "202"),
+        _response("confirmed by a second operator", organization),
+    ]
+
+
+SUSPEND = _two_persons("suspend", "suspended")
+READMIT = _two_persons("readmit", "active")
+
 ROUND_START = [
     _request("round", {"round_number": 1, "aggregation_method": "FedProx", "min_orgs_required": 2}),
     _request(

@@ -60,6 +60,17 @@ class EmptyRequest(StrictSerializer):
     """Nothing to say: the address says it all."""
 
 
+class ReasonRequest(StrictSerializer):
+    """Why an operator wants what another one has to confirm."""
+
+    reason = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=300,
+        help_text="for the operator who confirms it, and for the audit trail",
+    )
+
+
 class RegistrationRequest(StrictSerializer):
     """An organisation's registration."""
 

@@ -25,6 +25,21 @@ class RegistrationAnswer(Answer):
     key_status = serializers.ChoiceField(choices=("none", "unproven", "proven", "revoked"))
 
 
+class ConfirmationAnswer(Answer):
+    """What an operator asked for, until a second one confirms it."""
+
+    id = serializers.IntegerField()
+    action = _status("suspend", "readmit", "abort_round", "abort_campaign")
+    subject = serializers.CharField(help_text="org_id, round_id, or the campaign's number")
+    reason = serializers.CharField(allow_blank=True)
+    status = _status("waiting", "confirmed", "cancelled", "expired")
+    requested_by = serializers.CharField()
+    requested_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(help_text="until then a second operator may confirm it")
+    decided_by = serializers.CharField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+
+
 class OrganizationEntry(Answer):
     """An organisation in the list."""
 

@@ -42,6 +42,7 @@ CALLERS: dict[str, Callable[[], Caller]] = {
 ANYBODY = dict.fromkeys(CALLERS, 200) | {"expired": 401, "suspended": 403, "pending": 403}
 MEMBERS = ANYBODY | {"stranger": 401}
 OPERATORS = MEMBERS | {"participant": 403, "outsider": 403}
+ASKED = {"operator": 202, "own user": 202}
 UNFIT = {"operator": 422, "own user": 422}
 ORGANIZATIONS = MEMBERS | {"operator": 403, "own user": 403}
 
@@ -78,8 +79,8 @@ ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("POST", "federation/campaign/start", OPERATORS),
     ("GET", "federation/campaign/{campaign}", MEMBERS),
     ("POST", "federation/organizations/org-pending/approve", OPERATORS),
-    ("POST", "federation/organizations/org-alpha/suspend", OPERATORS),
-    ("POST", "federation/organizations/org-suspended/readmit", OPERATORS),
+    ("POST", "federation/organizations/org-alpha/suspend", OPERATORS | ASKED),
+    ("POST", "federation/organizations/org-suspended/readmit", OPERATORS | ASKED),
     ("GET", "blockchain/ledger/blocks", MEMBERS),
     ("GET", "blockchain/ledger/block/0", MEMBERS),
     ("GET", "blockchain/ledger/verify", MEMBERS),
@@ -136,7 +137,8 @@ def _add_others() -> None:
     """Organisations that took no part in the finished round."""
     for org_id in ("org-outside", "org-suspended"):
         assert register(org_id).status_code == 200
-    assert own_user().post("federation/organizations/org-suspended/suspend").status_code == 200
+    for caller, status in ((own_user(), 202), (operator(), 200)):
+        assert caller.post("federation/organizations/org-suspended/suspend").status_code == status
     production = replace(django_settings.FLXDR, env="production")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(django_settings, "FLXDR", production)

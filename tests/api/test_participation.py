@@ -20,7 +20,7 @@ from flxdr.platform.auth.tokens import sign_own_token
 from ledger.chain import merkle
 from ledger.chain.block import parse_header
 from models_ml import codec
-from tests.api.callers import SelfSigning, bearer, operator, organization, own_user
+from tests.api.callers import Caller, SelfSigning, bearer, operator, organization, own_user
 from tests.api.rounds import open_round, register, run_due_work, start_round, submit
 
 pytestmark = pytest.mark.django_db
@@ -240,18 +240,40 @@ def test_a_campaign_starts_its_first_round() -> None:
     assert again.status_code == 409
 
 
-def test_an_operator_decides_about_organizations() -> None:
+def test_operators_decide_about_organizations() -> None:
     register("org-alpha")
-    caller = operator()
-    decisions = [
-        ("approve", 409, "active"),
-        ("suspend", 200, "suspended"),
-        ("suspend", 409, "suspended"),
-        ("readmit", 200, "active"),
-        ("readmit", 409, "active"),
+    first, second = operator(), own_user()
+    decisions: list[tuple[Caller, str, int, str]] = [
+        (first, "approve", 409, "active"),
+        (first, "suspend", 202, "active"),
+        (first, "suspend", 202, "active"),
+        (second, "suspend", 200, "suspended"),
+        (second, "suspend", 409, "suspended"),
+        (second, "readmit", 202, "suspended"),
+        (first, "readmit", 200, "active"),
+        (first, "readmit", 409, "active"),
     ]
-    for decision, status, after in decisions:
+    for caller, decision, status, after in decisions:
         response = caller.post(f"federation/organizations/org-alpha/{decision}")
         assert response.status_code == status, response.content
         assert caller.get("federation/organizations").json()["organizations"][0]["status"] == after
-    assert caller.post("federation/organizations/org-nobody/approve").status_code == 404
+        if status == 200:
+            assert response.json()["status"] == after
+    for decision in ("approve", "suspend", "readmit"):
+        assert first.post(f"federation/organizations/org-nobody/{decision}").status_code == 404
+
+
+def test_one_operator_decides_alone_where_the_rule_is_off(env: Any) -> None:
+    env(two_person=False)
+    register("org-alpha")
+    assert operator().post("federation/organizations/org-alpha/suspend").json()["status"] == "suspended"
+    assert operator().post("federation/organizations/org-alpha/readmit").json()["status"] == "active"
+
+
+def test_what_waits_for_a_second_operator_is_told() -> None:
+    register("org-alpha")
+    answer = operator().post("federation/organizations/org-alpha/suspend", {"reason": "poisoned updates"})
+    assert answer.status_code == 202
+    waiting = answer.json()
+    assert {"action": "suspend", "subject": "org-alpha", "reason": "poisoned updates"}.items() <= waiting.items()
+    assert (waiting["status"], waiting["requested_by"], waiting["decided_by"]) == ("waiting", "operator:olivia", None)

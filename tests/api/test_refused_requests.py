@@ -145,11 +145,17 @@ def test_documents_have_a_length(path: str, headers: dict[str, str], status: int
     refuse_with(own_user().send(path, b"", "application/json", **headers), status, code)
 
 
-def test_decisions_take_no_fields() -> None:
+def test_decisions_take_a_reason_at_most() -> None:
     register("org-alpha")
-    response = own_user().post("federation/organizations/org-alpha/suspend", {"reason": "x"})
+    caller = own_user()
+    for body, wrong in (({"cause": "x"}, "cause"), ({"reason": "x" * 301}, "reason"), ({"reason": 7}, "reason")):
+        response = caller.post("federation/organizations/org-alpha/suspend", body)
+        assert wrong in str(refuse_with(response, 400)["errors"])
+    response = caller.post("federation/organizations/org-alpha/suspend", {"reason": "line\nline"})
+    refuse_with(response, 422, "invalid_reason")
+    response = caller.post("federation/organizations/org-alpha/approve", {"reason": "x"})
     assert "reason" in str(refuse_with(response, 400)["errors"])
-    assert own_user().post("federation/organizations/org-alpha/suspend", {}).status_code == 200
+    assert caller.post("federation/organizations/org-alpha/suspend", {}).status_code == 202
 
 
 def test_documents_are_small() -> None:

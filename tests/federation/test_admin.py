@@ -83,6 +83,19 @@ def act(operator: Client, model: str, action: str, *pks: int) -> str:
     return text(operator.post(url(model, "changelist"), data, follow=True))
 
 
+def ask(operator: Client, model: str, action: str, pk: int, reason: str = "a good reason") -> str:
+    """Choose an action of two persons, and fill in the form that asks why."""
+    assert 'name="reason"' in act(operator, model, action, pk)
+    data = {"action": action, "_selected_action": str(pk), "asked": "yes", "reason": reason}
+    return text(operator.post(url(model, "changelist"), data, follow=True))
+
+
+def confirmed(clock: SystemClock) -> ConfirmationRequest:
+    """The request that waits, once a second operator has confirmed it."""
+    waiting = ConfirmationRequest.objects.get(status="waiting")
+    return confirmations.confirm(request_id=waiting.pk, actor="operator:sam", clock=clock)
+
+
 def test_every_model_is_registered() -> None:
     assert all(site.is_registered(model) for model in apps.get_app_config("federation").get_models())
 
@@ -125,12 +138,37 @@ def test_lists_do_not_query_per_row(
 def test_organizations_are_approved_suspended_readmitted(operator: Client, clock: SystemClock, env: Any) -> None:
     env(env="production")
     waiting = enrolment.register(org_id="org-a", name="A", clock=clock)
-    for action, status in (("approve", "active"), ("suspend", "suspended"), ("readmit", "active")):
-        act(operator, "organization", action, waiting.pk)
+    act(operator, "organization", "approve", waiting.pk)
+    before = "active"
+    for action, after in (("suspend", "suspended"), ("readmit", "active")):
+        assert "asked for; a second operator confirms it" in ask(operator, "organization", action, waiting.pk)
         waiting.refresh_from_db()
-        assert waiting.status == status
-    actors = AuditEvent.objects.filter(subject="org-a").exclude(actor="org-a").values_list("actor", flat=True)
-    assert set(actors) == {"operator:kim"}
+        assert waiting.status == before
+        confirmed(clock)
+        waiting.refresh_from_db()
+        assert waiting.status == after
+        before = after
+    done = AuditEvent.objects.filter(subject="org-a", kind__startswith="organization.").order_by("pk")
+    assert [event.actor for event in done] == [
+        "org-a",
+        "operator:kim",
+        "operator:kim and operator:sam",
+        "operator:kim and operator:sam",
+    ]
+
+
+def test_without_the_rule_a_reason_is_enough(operator: Client, clock: SystemClock, env: Any) -> None:
+    env(two_person=False)
+    active = enrolment.register(org_id="org-a", name="A", clock=clock)
+    assert ": done." in ask(operator, "organization", "suspend", active.pk)
+    active.refresh_from_db()
+    assert active.status == "suspended"
+
+
+def test_nothing_is_asked_for_without_a_reason(operator: Client, clock: SystemClock) -> None:
+    active = enrolment.register(org_id="org-a", name="A", clock=clock)
+    assert "This field is required" in ask(operator, "organization", "suspend", active.pk, reason=" ")
+    assert not ConfirmationRequest.objects.exists()
 
 
 def test_a_second_operator_confirms_and_cancels(operator: Client, clock: SystemClock) -> None:
@@ -163,12 +201,11 @@ def test_looking_is_not_acting(clock: SystemClock) -> None:
     client.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
     active = enrolment.register(org_id="org-a", name="A", clock=clock)
     act(client, "organization", "suspend", active.pk)
-    active.refresh_from_db()
-    assert active.status == "active"
+    assert not ConfirmationRequest.objects.exists()
     assert client.get(url("traininground", "add")).status_code == 403
 
 
-def test_a_round_is_started_and_aborted(operator: Client, federation: SimulatedFederation) -> None:
+def test_a_round_is_started_and_aborted(operator: Client, federation: SimulatedFederation, clock: SystemClock) -> None:
     federation.enrol("org-a", "org-b", algorithm=None)
     page = operator.post(
         url("traininground", "add"),
@@ -179,9 +216,11 @@ def test_a_round_is_started_and_aborted(operator: Client, federation: SimulatedF
     assert started.round_id in text(page)
     assert (started.model_name, started.aggregation_method, started.min_orgs) == (MODEL, "FedAvg", 1)
     assert "config_hash" in text(operator.get(url("traininground", "change", started.pk)))
-    act(operator, "traininground", "abort", started.pk)
+    ask(operator, "traininground", "abort", started.pk)
+    confirmed(clock)
     started.refresh_from_db()
     assert (started.status, started.failure_code) == ("failed", "aborted")
+    assert started.failure_reason == "a good reason"
 
 
 @pytest.mark.parametrize("model", ["traininground", "campaign"])
@@ -230,12 +269,15 @@ def test_an_impossible_round_is_refused_with_its_reason(operator: Client) -> Non
     assert not TrainingRound.objects.exists()
 
 
-def test_a_campaign_is_started_and_aborted(operator: Client, federation: SimulatedFederation) -> None:
+def test_a_campaign_is_started_and_aborted(
+    operator: Client, federation: SimulatedFederation, clock: SystemClock
+) -> None:
     federation.enrol("org-a", "org-b", algorithm=None)
     text(operator.post(url("campaign", "add"), {"model_name": "global", "rounds": "4"}, follow=True))
     campaign = Campaign.objects.get()
     assert (campaign.rounds_total, campaign.status) == (4, "running")
-    act(operator, "campaign", "abort", campaign.pk)
+    ask(operator, "campaign", "abort", campaign.pk)
+    confirmed(clock)
     campaign.refresh_from_db()
     assert campaign.status == "stopped"
 

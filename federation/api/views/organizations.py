@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from drf_spectacular.utils import extend_schema
@@ -11,21 +12,23 @@ from rest_framework.response import Response
 from federation import selectors
 from federation.api import examples
 from federation.api.parsers import received_document
-from federation.api.requests import EmptyRequest, RegistrationRequest
-from federation.api.responses import OrganizationsAnswer, RegistrationAnswer
+from federation.api.requests import EmptyRequest, ReasonRequest, RegistrationRequest
+from federation.api.responses import ConfirmationAnswer, OrganizationsAnswer, RegistrationAnswer
 from federation.api.views.base import FederationViewSet, principal_of, valid
-from federation.services import enrolment
+from federation.models import ConfirmationRequest, Organization
+from federation.services import confirmations, enrolment
 from flxdr.core.clock import SystemClock, format_timestamp
 from flxdr.platform.api.parameters import LimitOffset
 from flxdr.platform.api.schema import LIMIT_OFFSET, ProblemSerializer
 from flxdr.platform.auth.permissions import IsOperator, IsOperatorOrOrganization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rest_framework.request import Request
 
-    from federation.models import Organization
+_TWO_PERSONS = (
+    "The first operator's call is a request: 202, and nothing changes. The same call by a second operator within a "
+    "day confirms it: 200. With FL_TWO_PERSON=false one operator is enough."
+)
 
 
 class RegistrationViewSet(FederationViewSet):
@@ -89,32 +92,45 @@ class OrganizationDecisionViewSet(FederationViewSet):
         responses={200: RegistrationAnswer},
     )
     def approve(self, request: Request, org_id: str) -> Response:
-        return _decided(request, org_id, enrolment.approve)
+        valid(EmptyRequest(data=request.data))
+        return _rendered(enrolment.approve(org_id=org_id, actor=str(principal_of(request)), clock=SystemClock()))
 
     @extend_schema(
         operation_id="suspend_organization",
         summary="Suspend an active organization, effective at once",
+        description=_TWO_PERSONS,
         tags=["operation"],
-        request=None,
-        responses={200: RegistrationAnswer},
+        request=ReasonRequest,
+        responses={200: RegistrationAnswer, 202: ConfirmationAnswer},
+        examples=examples.SUSPEND,
     )
     def suspend(self, request: Request, org_id: str) -> Response:
-        return _decided(request, org_id, enrolment.suspend)
+        return _wanted(request, org_id, ConfirmationRequest.Action.SUSPEND)
 
     @extend_schema(
         operation_id="readmit_organization",
         summary="Readmit a suspended organization",
+        description=_TWO_PERSONS,
         tags=["operation"],
-        request=None,
-        responses={200: RegistrationAnswer},
+        request=ReasonRequest,
+        responses={200: RegistrationAnswer, 202: ConfirmationAnswer},
+        examples=examples.READMIT,
     )
     def readmit(self, request: Request, org_id: str) -> Response:
-        return _decided(request, org_id, enrolment.readmit)
+        return _wanted(request, org_id, ConfirmationRequest.Action.READMIT)
 
 
-def _decided(request: Request, org_id: str, decide: Callable[..., Organization]) -> Response:
-    valid(EmptyRequest(data=request.data))
-    return _rendered(decide(org_id=org_id, actor=str(principal_of(request)), clock=SystemClock()))
+def _wanted(request: Request, org_id: str, action: ConfirmationRequest.Action) -> Response:
+    asked = confirmations.request_or_confirm(
+        action=action,
+        subject=org_id,
+        reason=valid(ReasonRequest(data=request.data)).get("reason", ""),
+        actor=str(principal_of(request)),
+        clock=SystemClock(),
+    )
+    if asked is not None and asked.status == ConfirmationRequest.Status.WAITING:
+        return Response(selectors.confirmation_entry(asked), status=HTTPStatus.ACCEPTED)
+    return _rendered(Organization.objects.get(org_id=org_id))
 
 
 def _rendered(organization: Organization) -> Response:
