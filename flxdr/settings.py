@@ -223,6 +223,7 @@ WHITENOISE_USE_FINDERS = True  # served from where the apps keep them: nothing t
 WHITENOISE_AUTOREFRESH = False
 LANGUAGE_CODE = "en"
 USE_I18N = True
+FORMAT_MODULE_PATH = ["flxdr.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 

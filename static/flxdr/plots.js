@@ -5,8 +5,14 @@
 (function () {
   const figures = new Map();
 
+  // A canvas knows no variables: what one comes to in the present theme is read off an element.
   function colour(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const probe = document.createElement("span");
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
   }
 
   function draw(figure) {
@@ -48,5 +54,6 @@
 
   document.querySelectorAll("figure[data-plot]").forEach(draw);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   window.addEventListener("resize", () => figures.forEach((plot, figure) => plot.setSize({ width: figure.clientWidth, height: 230 })));
 })();
