@@ -46,8 +46,10 @@ def epsilon_ppm(releases: Iterable[Release], delta: float) -> int:
     return _epsilon_ppm(Counter(releases), delta)
 
 
-def rounds_until_exhausted(*, spent: Iterable[Release], per_round: Release, budget_ppm: int, delta: float) -> int:
-    """How many more rounds of `per_round` fit after `spent` without exceeding the budget; at most `MOST_ROUNDS`.
+def rounds_until_exhausted(
+    *, spent: Iterable[Release], per_round: Release, budget_ppm: int, delta: float, at_most: int = MOST_ROUNDS
+) -> int:
+    """How many more rounds of `per_round` fit after `spent` without exceeding the budget, counted up to `at_most`.
 
     Found by search with the accountant: epsilon grows more slowly than the number of rounds, so a division would
     promise too few, and after unequal rounds too many.
@@ -59,9 +61,9 @@ def rounds_until_exhausted(*, spent: Iterable[Release], per_round: Release, budg
 
     if not fits(1):
         return 0
-    if fits(MOST_ROUNDS):
-        return MOST_ROUNDS
-    low, high = 1, MOST_ROUNDS
+    if fits(at_most):
+        return at_most
+    low, high = 1, at_most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

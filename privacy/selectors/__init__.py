@@ -10,6 +10,7 @@ from privacy.selectors.noise import (
     planned_mechanism,
     training_plan,
 )
+from privacy.selectors.runway import runways
 
 __all__ = [
     "NOTES",
@@ -22,5 +23,6 @@ __all__ = [
     "configured_goal",
     "limit_ppm",
     "planned_mechanism",
+    "runways",
     "training_plan",
 ]

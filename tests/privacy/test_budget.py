@@ -84,6 +84,19 @@ def test_the_budget_lasts_as_many_rounds_as_it_was_calibrated_for(mechanism: Con
     assert not BudgetEntry.objects.filter(round_id="round-3").exists()
 
 
+@pytest.mark.usefixtures("organizations")
+def test_each_organization_has_a_runway_of_its_own(mechanism: Configure, clock: ManualClock) -> None:
+    gaussian = mechanism(rounds=6)
+    assert selectors.runways(at_most=9) == {}
+    for number in range(2):
+        budget.reserve(org_ids=ORGS, round_id=f"round-{number}", mechanism=gaussian, clock=clock)
+    budget.reserve(org_ids=ORGS[:1], round_id="round-2", mechanism=gaussian, clock=clock)
+    assert selectors.runways(at_most=9) == {"org-beta": 3, "org-alpha": 4}
+    assert selectors.runways(at_most=3) == {"org-beta": 3, "org-alpha": 3}
+    released(clock)
+    assert selectors.runways(at_most=9) == {"org-beta": 3, "org-alpha": 5}, "what was given back is not charged"
+
+
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 8.0])
 @pytest.mark.parametrize("rounds", [1, 10])
 def test_at_record_level_it_pays_for_the_moments_and_as_many_rounds(
