@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page
 
+from tests.browser.signing_in import PASSWORD
 from tests.support.browser import Witness, chromium, launched_browser
 
 if chromium() is None and os.environ.get("CI") != "true":
@@ -35,3 +37,8 @@ def page(browser: Browser, witness: Witness) -> Iterator[Page]:
     witness.attend(page)
     yield page
     context.close()
+
+
+@pytest.fixture
+def operator(transactional_db: None) -> User:
+    return User.objects.create_superuser("operator", password=PASSWORD)

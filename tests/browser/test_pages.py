@@ -9,23 +9,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from federation.services.enrolment import register
 from flxdr.core.clock import SystemClock
+from tests.browser.signing_in import sign_in
 from tests.support.browser import Witness
-
-PASSWORD = "a-long-operator-password"
-
-
-@pytest.fixture
-def operator(transactional_db: None) -> User:
-    return User.objects.create_superuser("operator", password=PASSWORD)
-
-
-def sign_in(page: Page, live_server: LiveServer) -> None:
-    page.goto(f"{live_server.url}/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    page.wait_for_load_state()
 
 
 def test_signing_in_and_verifying_the_chain(
