@@ -19,7 +19,7 @@ file_queue.register()
 app = Celery("flxdr")
 app.set_default()  # for every thread: without it a web thread's `current_app` would be another, unconfigured one
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["federation", "ledger", "flxdr.platform"])
+app.autodiscover_tasks(["federation", "ledger", "flxdr.platform", "flxdr.notifications"])
 
 
 @setup_logging.connect

@@ -140,6 +140,49 @@ def check_telemetry(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[C
 
 
 @register()
+def check_notifications(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A channel to operators needs all of its parts; half a channel would tell nobody and say so nowhere."""
+    env: Env = settings.FLXDR
+    return list(_channel_problems(env))
+
+
+def _channel_problems(env: Env) -> Iterator[CheckMessage]:
+    email = {
+        "FL_NOTIFY_EMAIL": env.notify_email,
+        "FL_NOTIFY_SMTP_URL": env.notify_smtp_url,
+        "FL_NOTIFY_FROM": env.notify_from,
+    }
+    webhook = {
+        "FL_NOTIFY_WEBHOOK_URL": env.notify_webhook_url,
+        "FL_NOTIFY_WEBHOOK_SECRET": env.notify_webhook_secret,
+    }
+    for number, parts in (("E022", email), ("E023", webhook)):
+        missing = [name for name, value in parts.items() if not value]
+        if 0 < len(missing) < len(parts):
+            yield Error(
+                f"{' and '.join(missing)} not set, where {' and '.join(sorted(parts.keys() - missing))} is.",
+                hint="Set all of them, or none.",
+                id=f"flxdr.{number}",
+            )
+    if not env.is_production:
+        return
+    if env.notify_webhook_url and not env.notify_webhook_url.startswith("https://"):
+        yield Error("FL_NOTIFY_WEBHOOK_URL is no https:// address, and FL_ENV=production.", id="flxdr.E024")
+    if env.notify_webhook_secret and _can_be_guessed(env.notify_webhook_secret):
+        yield Error(
+            "FL_NOTIFY_WEBHOOK_SECRET can be guessed: who guesses it signs notifications.",
+            hint=_generate("FL_NOTIFY_WEBHOOK_SECRET"),
+            id="flxdr.E025",
+        )
+    if env.notify_smtp_url and env.notify_smtp_url.startswith("smtp://") and "@" in env.notify_smtp_url:
+        yield Error(
+            "FL_NOTIFY_SMTP_URL would send its password in the clear, and FL_ENV=production.",
+            hint="Use smtps:// (TLS from the start) or submission:// (STARTTLS).",
+            id="flxdr.E026",
+        )
+
+
+@register()
 def check_unknown_variables(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """A misspelt variable would silently leave its default in force."""
     known = {declared.name for declared in variables_of(Env).values()}

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "ledger.apps.LedgerConfig",
     "privacy.apps.PrivacyConfig",
     "flxdr.platform.apps.PlatformConfig",
+    "flxdr.notifications.apps.NotificationsConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -72,6 +73,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "flxdr.notifications.context.open_notifications",
             ],
             "libraries": {"pages": "flxdr.dashboard.tags"},
         },
@@ -130,6 +132,7 @@ ensure_private_folder(FLXDR.data_dir / "run")
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "federation.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "drain-outbox": {"task": "flxdr.platform.tasks.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},
+    "notify": {"task": "flxdr.notifications.tasks.notify", "schedule": 30.0, "options": {"expires": 30}},
     "verify-chain": {"task": "ledger.tasks.verify_whole", "schedule": 30.0, "options": {"expires": 30}},
     "discard-updates": {
         "task": "federation.tasks.discard_updates",

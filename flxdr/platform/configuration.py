@@ -230,6 +230,17 @@ def url(*schemes: str) -> Parser:
     return Parser(read_url, "a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes))
 
 
+def address(pattern: str, allowed: str) -> Parser:
+    """A URL that matches `pattern` whole, without a port or with one that exists."""
+
+    def read_address(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII) or urlsplit(value).port == 0:
+            raise ValueError(value)
+        return value
+
+    return Parser(read_address, allowed)
+
+
 def words(pattern: str, allowed: str) -> Parser:
     """Several texts, separated by commas or written as a quoted list (`['a', 'b']`), each matching `pattern`."""
 

@@ -61,6 +61,7 @@ def logging_configuration(*, level: str, file: Path) -> dict[str, Any]:
             "django.db.backends": {"level": "INFO"},
             "django.server": {"handlers": ["console", "file"], "propagate": False},
             "axes": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},  # it names whole addresses, which hold secrets where hooks are called
             # The beat runs every few seconds: that it did is worth a line only to somebody who debugs it.
             **({} if level == "DEBUG" else {name: {"level": "WARNING"} for name in _TALKATIVE}),
         },

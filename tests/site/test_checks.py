@@ -26,6 +26,12 @@ COMPLETE: dict[str, Any] = {
     "pqc_pk_b64": KEY.public.spki,
     "allowed_hosts": ("fl.example.org",),
 }
+EMAIL = {
+    "notify_email": ("kim@example.org",),
+    "notify_from": "fl@example.org",
+    "notify_smtp_url": "submission://kim:secret@mail.example.org",
+}
+WEBHOOK = {"notify_webhook_url": "https://hooks.example.org/x", "notify_webhook_secret": SECRET}
 
 
 def identifiers(level: int) -> list[str]:
@@ -66,6 +72,16 @@ def test_complete_production_is_accepted(env: Any) -> None:
         ({"telemetry_backend": "roma"}, ["flxdr.E020"]),
         ({"telemetry_backend": "roma", "roma_mq_url": "https://mq.example.org"}, ["flxdr.E020"]),
         ({"telemetry_backend": "roma", "roma_mq_url": "https://mq.example.org", "roma_mq_token": "t"}, []),
+        (EMAIL, []),
+        (EMAIL | {"notify_smtp_url": None}, ["flxdr.E022"]),
+        (EMAIL | {"notify_email": None, "notify_from": None}, ["flxdr.E022"]),
+        (EMAIL | {"notify_smtp_url": "smtp://mail.example.org"}, []),
+        (EMAIL | {"notify_smtp_url": "smtp://kim:secret@mail.example.org"}, ["flxdr.E026"]),
+        (WEBHOOK, []),
+        (WEBHOOK | {"notify_webhook_secret": None}, ["flxdr.E023"]),
+        (WEBHOOK | {"notify_webhook_url": None}, ["flxdr.E023"]),
+        (WEBHOOK | {"notify_webhook_url": "http://hooks.example.org/x"}, ["flxdr.E024"]),
+        (WEBHOOK | {"notify_webhook_secret": "short"}, ["flxdr.E025"]),
         (
             {"secret_key": None, "api_hmac_key": None, "pqc_sk_b64": None, "pqc_pk_b64": None, "allowed_hosts": None},
             ["flxdr.E010", "flxdr.E011", "flxdr.E012", "flxdr.E013"],
@@ -92,6 +108,11 @@ def test_development_says_loudly_what_it_leaves_open(caplog: pytest.LogCaptureFi
 def test_a_guessable_token_key_is_warned_of(env: Any, secret: str, warned: bool) -> None:
     env(api_hmac_key=secret)
     assert ("flxdr.W012" in identifiers(WARNING)) is warned
+    assert identifiers(ERROR) == []
+
+
+def test_a_trial_may_use_servers_without_tls(env: Any) -> None:
+    env(**WEBHOOK | {"notify_webhook_url": "http://localhost:9000/", "notify_webhook_secret": "s"})
     assert identifiers(ERROR) == []
 
 

@@ -187,8 +187,23 @@ BAD = {
     "PQC_PK_B64": "*",
     "PQC_NEXT_SK_B64": "short",
     "FL_BLOCKCHAIN_PREDECESSOR": "AB",
+    "FL_PUBLIC_URL": "https://fl.example.org/path",
+    "FL_NOTIFY_LEVEL": "debug",
+    "FL_NOTIFY_ROUNDS_LEFT": "-1",
+    "FL_NOTIFY_SILENT_AFTER": "119",
+    "FL_NOTIFY_EMAIL": "Kim <kim@example.org>",
+    "FL_NOTIFY_SMTP_URL": "mail.example.org:587",
+    "FL_NOTIFY_FROM": "kim@example.org\nBcc: lee@example.org",
+    "FL_NOTIFY_WEBHOOK_URL": "ftp://hooks.example.org",
 }
-FREE = {"FL_BLOCKCHAIN_DB_PATH", "FL_DATA_DIR", "SECRET_KEY", "API_HMAC_KEY", "ROMA_MQ_TOKEN"}
+FREE = {
+    "FL_BLOCKCHAIN_DB_PATH",
+    "FL_DATA_DIR",
+    "SECRET_KEY",
+    "API_HMAC_KEY",
+    "ROMA_MQ_TOKEN",
+    "FL_NOTIFY_WEBHOOK_SECRET",
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -198,10 +213,29 @@ def test_bad_value_is_named_with_what_is_allowed(name: str) -> None:
     (problem,) = refusal.value.problems
     assert (problem.id, problem.variable) == ("flxdr.E001", name)
     assert "Allowed: " in problem.message
-    assert (
-        name in {"PQC_SK_B64", "PQC_PK_B64", "PQC_NEXT_SK_B64", "DATABASE_URL", "REDIS_URL"}
-        or repr(BAD[name]) in problem.message
-    )
+    is_secret = next(declared.secret for declared in variables_of(Env).values() if declared.name == name)
+    assert (repr(BAD[name]) in problem.message) is not is_secret
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "smtps://kim%40example.org:a%2Fb@mail.example.org:465",
+        "submission://mail.example.org",
+        "smtp://127.0.0.1:25/",
+        "smtp://[::1]:25",
+    ],
+)
+def test_spellings_of_a_mail_server(server: str) -> None:
+    assert load({"FL_NOTIFY_SMTP_URL": server}).notify_smtp_url == server
+
+
+@pytest.mark.parametrize(
+    "server", ["smtp://", "smtp://kim@mail.example.org", "smtp://a:b/c@mail", "smtp://m:0", "smtp://m:65536"]
+)
+def test_other_spellings_of_a_mail_server_are_refused_and_not_shown(server: str) -> None:
+    with pytest.raises(InvalidEnvironment, match=r"FL_NOTIFY_SMTP_URL: the value .hidden"):
+        load({"FL_NOTIFY_SMTP_URL": server})
 
 
 def test_every_variable_with_a_rule_has_a_bad_value() -> None:

@@ -1,0 +1,24 @@
+"""Notifications in the admin: to read. They open and close by what holds, not by hand."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from flxdr.notifications.models import Delivery, Notification
+from flxdr.platform.admin import ReadOnlyAdmin
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    list_display = ("opened_at", "severity", "text", "closed_at")
+    list_filter = ("severity", "kind", ("closed_at", admin.EmptyFieldListFilter))
+    search_fields = ("kind", "subject")
+    date_hierarchy = "opened_at"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("notification", "news", "channel", "created_at", "sent_at", "attempts", "last_error")
+    list_filter = ("channel", "news", ("sent_at", admin.EmptyFieldListFilter))
+    list_select_related = ("notification",)
+    exclude = ("token",)

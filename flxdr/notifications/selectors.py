@@ -1,0 +1,26 @@
+"""Reads of the notifications."""
+
+from __future__ import annotations
+
+from django.db.models import Case, F, IntegerField, Value, When
+
+from flxdr.notifications.kinds import Severity
+from flxdr.notifications.models import Notification
+
+_RANK = Case(*(When(severity=each, then=Value(each.rank)) for each in Severity), output_field=IntegerField())
+
+
+def open_notifications() -> list[Notification]:
+    """What asks for an operator now: the gravest first, then the newest."""
+    return list(Notification.objects.filter(closed_at=None).order_by(_RANK.desc(), "-opened_at", "-id"))
+
+
+def open_count() -> int:
+    """How many conditions hold."""
+    return Notification.objects.filter(closed_at=None).count()
+
+
+def notifications_page(limit: int, offset: int) -> tuple[list[Notification], int]:
+    """Closed notifications, the last closed first, and how many there are."""
+    closed = Notification.objects.filter(closed_at__isnull=False).order_by(F("closed_at").desc(), "-id")
+    return list(closed[offset : offset + limit]), closed.count()
