@@ -82,6 +82,12 @@ class DetectionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crown_jewels: tuple[str, ...] = ()
 
 
+class ResponseSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this organisation shares of the response policy."""
+
+    personal_heads: bool = False
+
+
 class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that an operator of the agent may set."""
 
@@ -93,6 +99,7 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsSection = LimitsSection()
     privacy: PrivacySection = PrivacySection()
     detection: DetectionSection = DetectionSection()
+    response: ResponseSection = ResponseSection()
 
 
 def parse(text: bytes, *, where: str = "agent.toml") -> AgentConfig:
@@ -215,4 +222,8 @@ units = {text(list(privacy.units))}
 [detection]
 # Addresses, as the flow records write them, of hosts from which nothing is taken before somebody was asked.
 crown_jewels = {text(list(config.detection.crown_jewels))}
+
+[response]
+# true: share the trunk of the response policy alone; both heads, and the habits in them, are trained and kept here.
+personal_heads = {text(config.response.personal_heads)}
 """

@@ -8,6 +8,7 @@ witness.json   the witness's key, 0600                     evidence/    checkpoi
 sanitizer.key  the secret behind the pseudonyms of sanitised records, 0600
 checkpoint.json  the newest checkpoint that is held, to keep elsewhere and to compare
 calibrations/  thresholds for models, made of this organisation's own records
+heads/         own heads of the response policy, by the hash of the model that their round started from
 statements/    what this organisation attested of releases, and under statements/unsent/ what waits to be sent
 """
 
@@ -53,6 +54,7 @@ class Home:
         self.evidence = folder / "evidence"
         self.statements = folder / "statements"
         self.calibrations = folder / "calibrations"
+        self.heads = folder / "heads"
 
     @classmethod
     def create(cls, folder: Path, config: AgentConfig, algorithm: Algorithm) -> tuple[Self, PrivateKey]:

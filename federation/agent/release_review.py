@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from federation.agent import own_heads
 from federation.agent.errors import CheckFailed, Refused
 from federation.agent.masking.verification import verify_sums
 from federation.agent.model_store import expected_parent, fetch_model, newest_basis
@@ -67,7 +68,7 @@ def check_release(agent: Agent, header: Header, records: RecordSource, steps: li
             "7. The openings of the encrypted sums are right" + (", and give this model." if computed else ".")
         )
     basis = basis_of(agent, config) if config else newest_basis(agent, provenance.model_name)
-    return _validate(agent, provenance, (candidate, basis), records, steps)
+    return _validate(agent, header, (candidate, basis), records, steps)
 
 
 def _check_parent(agent: Agent, provenance: Provenance) -> int:
@@ -150,16 +151,19 @@ def _schema(provenance: Provenance, config: RoundConfig | None) -> ModelSchema |
 
 def _validate(
     agent: Agent,
-    provenance: Provenance,
+    header: Header,
     models: tuple[dict[str, Int32], Basis],
     records: RecordSource,
     steps: list[str],
 ) -> bool:
     candidate, basis = models
+    provenance = header.provenance
+    assert provenance is not None
     task = TASKS.get(provenance.model_name)
     if task is None or not records.is_configured:
         steps.append(f"8. Not validated: no {'task for this model' if task is None else 'flow records'} here.")
         return False
+    task = own_heads.task_with(agent, task, header)
     validation = records.load().validation
     parent_hash = provenance.parent_model_hash
     try:

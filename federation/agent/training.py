@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from federation import statements
-from federation.agent import files
+from federation.agent import files, own_heads
 from federation.agent.errors import CheckFailed, Refused
 from federation.agent.model_store import expected_parent, fetch_basis, fetch_model
 from federation.agent.private_training import trained_update
@@ -57,8 +57,9 @@ def train(agent: Agent, config: RoundConfig, records: Records, progress: Progres
         PrivacyLimitReached: the organisation's own limit would be exceeded.
         CheckFailed: the parent or the basis is not what the verified chain says.
     """
-    task = task_for(config.model_name)
     parent, basis = parent_of(agent, config), basis_of(agent, config)
+    release = agent.state.newest_release(config.model_name)
+    task = own_heads.task_with(agent, task_for(config.model_name), parse_header(release.header) if release else None)
     update = trained_update(
         agent,
         config,
@@ -69,6 +70,7 @@ def train(agent: Agent, config: RoundConfig, records: Records, progress: Progres
         local=_local_config(agent, config),
         progress=progress,
     )
+    own_heads.keep(agent, task, config.parent_hash)
     if config.privacy != NO_MECHANISM:
         return update
     figures = _validation(task, parent, update.delta, records, basis)

@@ -17,6 +17,7 @@ from models_ml.response.alerts import STATE
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
+Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Parameters = Mapping[str, Floats]
 
@@ -76,6 +77,16 @@ def backward(parameters: Parameters, outputs: Outputs, d_logits: Floats, d_value
         "q.weight": outputs.hidden2.T @ d_values,
         "q.bias": d_values.sum(axis=0),
     }
+
+
+def under_heads(tensors: Mapping[str, Int32], heads: Mapping[str, Int32]) -> dict[str, Int32]:
+    """A policy's tensors with other heads, or with its own where `heads` has none."""
+    return {name: heads.get(name, array) for name, array in tensors.items()}
+
+
+def has_learnt(tensors: Mapping[str, Int32]) -> bool:
+    """Whether the head that chooses is more than the zeros that it starts from, by which it tells no actions apart."""
+    return any(bool(tensors[name].any()) for name in ("pi.weight", "pi.bias"))
 
 
 def masked_softmax(logits: Floats, allowed: Bools) -> Floats:

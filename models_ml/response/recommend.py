@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from models_ml.registry import MODELS, RL_POLICY
 from models_ml.response import masks, playbook
 from models_ml.response.actions import ACTIONS, NAMES, Approval
 from models_ml.response.alerts import EMBEDDING, AlertContext, Alerts, observe
-from models_ml.response.policy import VALUE_UNIT, advise, forward
+from models_ml.response.policy import VALUE_UNIT, advise, forward, under_heads
 
 __all__ = ["AlertContext", "Recommendation", "Recommender"]
 
@@ -53,16 +54,20 @@ class Recommender:
 
     Args:
         tensors: a model `rl-policy`, or None.
+        heads: the organisation's own, in the place of the model's; empty where it keeps none.
 
     Raises:
         SchemaMismatch: the tensors are no policy.
     """
 
-    def __init__(self, tensors: Mapping[str, Int32] | None = None) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Int32] | None = None, *, heads: Mapping[str, Int32] = MappingProxyType({})
+    ) -> None:
+        self.has_own_heads = bool(heads)
         self._parameters: Mapping[str, Float32] | None = None
         if tensors is not None:
             check_schema(tensors, MODELS[RL_POLICY].schema)
-            self._parameters = parameters_of(tensors)
+            self._parameters = parameters_of(under_heads(tensors, heads))
 
     def recommend(self, embedding: Float32 | None, context: AlertContext) -> Recommendation:
         """Advice for one alert.

@@ -22,7 +22,7 @@ from models_ml.perceptron import parameters_of
 from models_ml.registry import MODELS, RL_POLICY, TGNN
 from models_ml.response.incidents import Incidents, incidents
 from models_ml.response.judging import by_policy, play
-from models_ml.response.policy import HEADS
+from models_ml.response.policy import HEADS, under_heads
 from models_ml.response.training import train
 from models_ml.tgnn.scoring import Scorer
 
@@ -121,7 +121,7 @@ class RlPolicyTask:
         return play(bank, policy, count=EVALUATED, seed=EVALUATION_SEED).figures()
 
     def _own(self, tensors: Tensors) -> dict[str, Int32]:
-        return {name: self._heads.get(name, array) for name, array in tensors.items()}
+        return under_heads(tensors, self._heads)
 
     def _shared(self, name: str, delta: Int32) -> Int32:
         return np.zeros_like(delta) if self._personal and name in HEADS else delta

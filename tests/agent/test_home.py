@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from federation.agent import config as configuration
-from federation.agent.config import AgentConfig, CoordinatorSection, DataSection, LimitsSection, PolicySection
+from federation.agent.config import (
+    AgentConfig,
+    CoordinatorSection,
+    DataSection,
+    LimitsSection,
+    PolicySection,
+    ResponseSection,
+)
 from federation.agent.errors import HomeInvalid, HomeLocked
 from federation.agent.home import Home
 from flxdr.core.errors import Malformed
@@ -89,6 +96,7 @@ def test_the_configuration_survives_being_written() -> None:
         data=DataSection(paths=('/var/log/zeek "x"', "rel"), format="zeek-tsv"),
         policy=PolicySection(releases="manual", admissions="pinned", tolerance=0.125, models=("edge-classifier",)),
         limits=LimitsSection(max_epochs=3, max_batch_size=7, max_learning_rate=0.5, max_model_bytes=1000),
+        response=ResponseSection(personal_heads=True),
     )
     assert configuration.parse(configuration.render(config).encode()) == config
 
@@ -104,6 +112,7 @@ def test_the_configuration_survives_being_written() -> None:
         ("max_epochs = 100", "max_epochs = 100\nsurprise = 1"),
         ('url = "https://c.example"', 'url = "c.example"'),
         ('client_key = ""', 'client_key = "/k.pem"'),
+        ("personal_heads = false", 'personal_heads = "no"'),
         ("[policy]", "[policy"),
     ],
 )

@@ -18,15 +18,18 @@ from federation.agent.errors import UsageInvalid
 from federation.agent.evaluation import LATEST, FoundModel, find_model
 from federation.agent.model_store import withdrawn_among
 from federation.agent.output import table
+from federation.agent.own_heads import heads_of, keeps_heads
 from federation.agent.records import RecordSource
 from federation.agent.report.page import Report, render
 from federation.agent.report.plots import Shown
 from federation.agent.session import Agent
+from ledger.chain.block import parse_header
 from models_ml.adapters import ReadReport
 from models_ml.baselines import train_alone
 from models_ml.local_task import ClassifierTask
 from models_ml.local_trainer import LocalConfig
 from models_ml.registry import EDGE_CLASSIFIER, MODELS
+from models_ml.response.task import RlPolicyTask
 from models_ml.splits import Split
 from models_ml.tasks import task_for
 
@@ -88,11 +91,16 @@ def evaluate(
             label = f"own records alone, {count} x {epochs} epochs"
             judged.append(judge(own, split, label=label, seed=seed))
         document = _document(found, split, reports, figures, judged)
+        tables = _lines(found, figures, judged)
+        under_own = _under_own_heads(agent, found, split)
+        if under_own is not None:
+            document["with_own_heads"] = under_own
+            tables.append(metrics_table("The same trunk under the heads that are kept here", under_own))
         if report is not None:
             page = _page(found, split, reports, judged, warnings)
             files.write_durably(report, render(page).encode())
             document["report"] = str(report)
-        agent.output.result(document, *_lines(found, figures, judged), *([f"Report: {report}"] if report else []))
+        agent.output.result(document, *tables, *([f"Report: {report}"] if report else []))
 
 
 def _warnings(agent: Agent, found: FoundModel, split: Split) -> list[str]:
@@ -107,6 +115,18 @@ def _warnings(agent: Agent, found: FoundModel, split: Split) -> list[str]:
             f"{split.overlap} of {len(split.test)} test records are records to train on too: figures are too good"
         )
     return warnings
+
+
+def _under_own_heads(agent: Agent, found: FoundModel, split: Split) -> dict[str, float] | None:
+    """Figures of a released response policy as it advises here; None where this organisation keeps no heads for it."""
+    release = agent.state.release_of(found.model_hash) if found.height is not None else None
+    if release is None or not keeps_heads(agent, found.name):
+        return None
+    heads = heads_of(agent, parse_header(release.header))
+    if not heads:
+        return None
+    task = RlPolicyTask(personal_heads=True, heads=heads)
+    return task.evaluate(found.tensors, split.test, basis=found.basis)
 
 
 def _label(found: FoundModel) -> str:

@@ -178,6 +178,7 @@ class Alerts:
             "source": advice.source,
             "policy_hash": None if policy is None else policy.model_hash,
             "policy_block_height": None if policy is None else policy.height,
+            "own_heads": policy is not None and self._recommender.has_own_heads,
         }
 
     def _advice(self, incident: Incident) -> Recommendation:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from federation.agent import chain
 from federation.agent.detection.scorers import DETECTORS
-from federation.agent.errors import CheckFailed, Refused, Unreachable
+from federation.agent.errors import CheckFailed, HomeInvalid, Refused, Unreachable
 from federation.agent.evaluation import LATEST, FoundModel, find_model
 from federation.agent.model_store import built_on, fetch_basis, fetch_model, withdrawn_among
+from federation.agent.own_heads import heads_of, keeps_heads
 from federation.agent.session import Agent
 from federation.agent.state_rows import StoredBlock
+from ledger.chain.block import parse_header
 from models_ml.errors import SchemaMismatch
 from models_ml.registry import MODELS, RL_POLICY
+from models_ml.response.policy import has_learnt, under_heads
 from models_ml.response.recommend import Recommender
 
 
@@ -60,7 +63,8 @@ def choose_model(agent: Agent, target: str) -> FoundModel:
 def choose_policy(agent: Agent) -> tuple[Recommender, StoredBlock | None]:
     """A recommender by the newest standing release of the policy, with its block; by the playbook without one.
 
-    A policy whose network or normaliser was withdrawn since does not advise: it reads incidents as those saw them.
+    A policy whose network or normaliser was withdrawn since does not advise: it reads incidents as those saw them. Nor
+    does one that nobody has trained the heads of, as in a federation whose members all keep their own.
     """
     release = agent.state.newest_release(RL_POLICY)
     if release is None or release.model_hash is None:
@@ -71,10 +75,16 @@ def choose_policy(agent: Agent) -> tuple[Recommender, StoredBlock | None]:
         agent.output.warn(f"{withdrawn}: the playbook recommends, not the policy of block {release.height}")
         return Recommender(None), None
     try:
-        return Recommender(fetch_model(agent, release.model_hash)), release
-    except (Unreachable, Refused, SchemaMismatch) as error:  # advice is no reason to detect nothing
+        tensors = fetch_model(agent, release.model_hash)
+        heads = heads_of(agent, parse_header(release.header)) if keeps_heads(agent, RL_POLICY) else {}
+        recommender = Recommender(tensors, heads=heads)
+    except (Unreachable, Refused, SchemaMismatch, HomeInvalid) as error:  # advice is no reason to detect nothing
         agent.output.warn(f"{error.detail}: the playbook recommends, not the policy of block {release.height}")
         return Recommender(None), None
+    if not has_learnt(under_heads(tensors, heads)):
+        agent.output.warn(f"nobody trained the heads of the policy of block {release.height}: the playbook recommends")
+        return Recommender(None), None
+    return recommender, release
 
 
 def _follow(agent: Agent) -> None:

@@ -143,8 +143,9 @@ def test_a_release_whose_normaliser_was_withdrawn_does_not_detect(bench: Bench, 
 
 def test_a_policy_whose_network_was_withdrawn_does_not_advise(released: Bench, flows: Path) -> None:
     release(released, "tgnn", {name: array // 2 for name, array in MODELS["tgnn"].initial().items()})
-    for name in ("tgnn", "rl-policy"):
-        release(released, name, MODELS[name].initial())
+    release(released, "tgnn", MODELS["tgnn"].initial())
+    initial = MODELS["rl-policy"].initial()
+    release(released, "rl-policy", initial | {"pi.bias": initial["pi.bias"] + 1})
     assert alerts(released, str(flows))[0]["recommendation"]["policy_block_height"] == 7
     withdraw(released, 2, "tgnn")
     result = released.cli("detect", str(flows))
@@ -152,6 +153,15 @@ def test_a_policy_whose_network_was_withdrawn_does_not_advise(released: Bench, f
     told = [json.loads(line) for line in result.stdout.splitlines()]
     assert {alert["recommendation"]["policy_block_height"] for alert in told} == {None}
     assert {(alert["model"]["name"], alert["model"]["version"]) for alert in told} == {("tgnn", 1)}
+
+
+def test_a_policy_whose_heads_nobody_trained_does_not_advise(released: Bench, flows: Path) -> None:
+    for name in ("tgnn", "rl-policy"):
+        release(released, name, MODELS[name].initial())
+    result = released.cli("detect", str(flows))
+    assert "nobody trained the heads of the policy of block 6: the playbook recommends" in result.stderr
+    advice = [json.loads(line)["recommendation"] for line in result.stdout.splitlines()]
+    assert {each["source"] for each in advice} == {"playbook"}
 
 
 def test_it_goes_on_while_the_coordinator_is_away(released: Bench, flows: Path) -> None:
