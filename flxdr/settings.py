@@ -26,6 +26,7 @@ SECRET_KEY = (
 
 INSTALLED_APPS = [
     "flxdr.apps.SiteConfig",
+    "flxdr.operators.apps.OperatorsConfig",
     "federation.apps.FederationConfig",
     "ledger.apps.LedgerConfig",
     "privacy.apps.PrivacyConfig",

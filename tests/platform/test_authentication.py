@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from flxdr.core.keys import Algorithm, PrivateKey
@@ -308,9 +308,20 @@ def test_staff_session_is_an_operator(staff: bool, status: int) -> None:
         assert response.json()["name"] == "ada"
 
 
+@pytest.mark.parametrize("address", ["192.0.2.7", "127.0.0.1"])
+def test_a_session_that_does_not_operate_only_reads(address: str) -> None:
+    client = APIClient(HTTP_HOST="localhost", REMOTE_ADDR=address)
+    client.force_login(User.objects.create_user("ada", is_staff=True), "django.contrib.auth.backends.ModelBackend")
+    refused = post(client, None, "operator")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert get(client, None, "operator").json()["name"] == "ada"
+
+
 def test_session_writes_need_the_csrf_token() -> None:
     client = APIClient(enforce_csrf_checks=True, HTTP_HOST="localhost", REMOTE_ADDR="192.0.2.7")
-    client.force_login(User.objects.create_user("ada", is_staff=True), "django.contrib.auth.backends.ModelBackend")
+    ada = User.objects.create_user("ada", is_staff=True)
+    ada.user_permissions.add(Permission.objects.get(codename="change_traininground"))
+    client.force_login(ada, "django.contrib.auth.backends.ModelBackend")
     assert post(client, None, "operator").status_code == 403
     client.cookies["csrftoken"] = "a" * 32
     assert post(client, None, "operator", HTTP_X_CSRFTOKEN="a" * 32).status_code == 200

@@ -12,11 +12,14 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from flxdr.core.errors import Forbidden
 from flxdr.platform.auth import directory
 from flxdr.platform.auth.principal import DEVELOPMENT_OPERATOR, Principal
 from flxdr.platform.auth.verification import VerifiedToken, spend, verified
 from flxdr.platform.errors import TokenInvalid
 
+OPERATING = "federation.change_traininground"
+"""The permission that stands for operating: roles hold all permissions of this kind, or none."""
 FORWARDING_HEADERS = ("HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_CLIENT_IP", "HTTP_TRUE_CLIENT_IP")
 
 
@@ -44,13 +47,25 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class OperatorSessionAuthentication(SessionAuthentication):
-    """A member of staff who is logged in; writes need the CSRF token."""
+    """A member of staff who is logged in; writes need the CSRF token, and a role that operates.
+
+    One whose role only looks is refused here: as somebody unknown it might pass for the machine's own user below.
+
+    Raises:
+        Forbidden: a write, and the role does not operate.
+    """
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
         user = getattr(request._request, "user", None)
         if user is None or not user.is_active or not user.is_staff:
             return None
         self.enforce_csrf(request)
+        if request.method not in SAFE_METHODS and not user.has_perm(OPERATING):
+            raise Forbidden(
+                f"the role of {user.get_username()} looks and does not operate",
+                expected="a session of an operator",
+                action="Ask an administrator for the role.",
+            )
         return Principal("operator", user.get_username()), None
 
 
