@@ -12,5 +12,6 @@ urlpatterns = [
     path("privacy/", include("flxdr.dashboard.privacy.urls")),
     path("models/", include("flxdr.dashboard.models.urls")),
     path("detections/", include("flxdr.dashboard.detections.urls")),
+    path("notifications/", include("flxdr.dashboard.notifications.urls")),
     path("audit/", include("flxdr.dashboard.audit.urls")),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from flxdr.notifications.models import Delivery, Notification
+from flxdr.notifications.models import Delivery, LastReview, Notification
 from flxdr.platform.admin import ReadOnlyAdmin
 
 
@@ -22,3 +22,8 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("channel", "news", ("sent_at", admin.EmptyFieldListFilter))
     list_select_related = ("notification",)
     exclude = ("token",)
+
+
+@admin.register(LastReview)
+class LastReviewAdmin(ReadOnlyAdmin):
+    list_display = ("at",)

@@ -12,7 +12,7 @@ from django.conf import settings
 
 import ledger.selectors
 import privacy.selectors
-from federation.selectors import attention
+from federation.selectors import attention, confirmations
 from flxdr.core.clock import format_timestamp
 from flxdr.core.errors import FlxdrError
 from flxdr.notifications import kinds
@@ -85,6 +85,18 @@ def silent_organizations(now: datetime) -> Iterator[Finding]:
         assert organization.last_seen_at is not None  # asked for
         data = {"org_id": organization.org_id, "last_seen_at": format_timestamp(organization.last_seen_at)}
         yield Finding(kinds.ORGANIZATION_SILENT, organization.org_id, data)
+
+
+def waiting_confirmations(now: datetime) -> Iterator[Finding]:
+    """What one operator asked for, and a second one has not decided."""
+    for request in confirmations.waiting_confirmations(now):
+        data = {
+            "action": request.action.replace("_", " "),
+            "target": request.subject,
+            "requested_by": request.requested_by,
+            "expires_at": format_timestamp(request.expires_at),
+        }
+        yield Finding(kinds.CONFIRMATION_WAITING, str(request.pk), data)
 
 
 def failed_rounds(now: datetime) -> Iterator[Finding]:
@@ -163,6 +175,7 @@ def stuck_telemetry(now: datetime) -> Iterator[Finding]:
 CONDITIONS = (
     Condition("waiting organisations", frozenset({kinds.ORGANIZATION_WAITING}), waiting_organizations),
     Condition("silent organisations", frozenset({kinds.ORGANIZATION_SILENT}), silent_organizations),
+    Condition("confirmations", frozenset({kinds.CONFIRMATION_WAITING}), waiting_confirmations),
     Condition("failed rounds", frozenset({kinds.ROUND_FAILED}), failed_rounds),
     Condition("open proposals", frozenset({kinds.PROPOSAL_EXPIRING}), expiring_proposal),
     Condition("the chain", frozenset({kinds.CHAIN_BROKEN}), broken_chain),

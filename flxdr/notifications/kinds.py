@@ -56,6 +56,7 @@ def _admin(model: str, **query: str) -> str:
 
 ORGANIZATION_WAITING = "organization_waiting"
 ORGANIZATION_SILENT = "organization_silent"
+CONFIRMATION_WAITING = "confirmation_waiting"
 ROUND_FAILED = "round_failed"
 PROPOSAL_EXPIRING = "proposal_expiring"
 CHAIN_BROKEN = "chain_broken"
@@ -79,11 +80,17 @@ KINDS: Mapping[str, Kind] = {
         _("%(org_id)s was heard of again, or is not active any more."),
         lambda data: _admin("federation_organization", q=data["org_id"]),
     ),
+    CONFIRMATION_WAITING: Kind(
+        Severity.WARNING,
+        _("%(requested_by)s asks for a second operator's word by %(expires_at)s: %(action)s %(target)s."),
+        _("The request of %(requested_by)s was decided, or has expired: %(action)s %(target)s."),
+        lambda data: _admin("federation_confirmationrequest", status__exact="waiting"),
+    ),
     ROUND_FAILED: Kind(
         Severity.WARNING,
         _("Round %(number)s of %(model)s failed (%(code)s): %(reason)s."),
         _("A later round of %(model)s has ended since round %(number)s failed."),
-        lambda data: _admin("federation_traininground", q=data["round_id"]),
+        lambda data: reverse("rounds:detail", args=[data["round_id"]]),
     ),
     PROPOSAL_EXPIRING: Kind(
         Severity.WARNING,
@@ -98,25 +105,25 @@ KINDS: Mapping[str, Kind] = {
         Severity.CRITICAL,
         _("The chain does not verify: block %(height)s is bad (%(code)s)."),
         _("The last full verification found every block good."),
-        lambda data: _admin("ledger_verificationpass"),
+        lambda data: reverse("ledger:index"),
     ),
     CHAIN_UNVERIFIED: Kind(
         Severity.WARNING,
         _("No full verification of the chain has ended since %(since_at)s; one is due every %(minutes)s minutes."),
         _("A full verification of the chain has ended again."),
-        lambda data: _admin("ledger_verificationpass"),
+        lambda data: reverse("ledger:index"),
     ),
     BUDGET_LOW: Kind(
         Severity.WARNING,
         _("The privacy budget of %(org_id)s is low. Rounds left at the noise that is set: %(rounds)s."),
         _("The privacy budget of %(org_id)s is used up by now, or lasts longer again."),
-        lambda data: _admin("privacy_budgetentry", q=data["org_id"]),
+        lambda data: reverse("privacy:index"),
     ),
     BUDGET_EXHAUSTED: Kind(
         Severity.CRITICAL,
         _("The privacy budget of %(org_id)s pays for no further round: those that include it are refused."),
         _("The privacy budget of %(org_id)s pays for rounds again, or it takes no part any more."),
-        lambda data: _admin("privacy_budgetentry", q=data["org_id"]),
+        lambda data: reverse("privacy:index"),
     ),
     TELEMETRY_STUCK: Kind(
         Severity.WARNING,
@@ -128,13 +135,13 @@ KINDS: Mapping[str, Kind] = {
         Severity.WARNING,
         _("The check of %(check)s could not be made (%(error)s), so nobody knows how that stands."),
         _("The check of %(check)s is made again."),
-        lambda data: _admin("notifications_notification"),
+        lambda data: reverse("notifications:index"),
     ),
     TEST: Kind(
         Severity.INFO,
         _("This is a test: notifications arrive here."),
         _("This was a test."),
-        lambda data: _admin("notifications_notification"),
+        lambda data: reverse("notifications:index"),
     ),
 }
 
@@ -150,7 +157,7 @@ def sentence(kind: str, data: Data, *, over: bool) -> str:
 def path(kind: str, data: Data) -> str:
     """The path of the page on which an operator acts."""
     known = KINDS.get(kind)
-    return known.path(data) if known else _admin("notifications_notification")
+    return known.path(data) if known else reverse("notifications:index")
 
 
 def _shown(name: str, value: Any) -> str:

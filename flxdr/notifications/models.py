@@ -1,4 +1,4 @@
-"""Notifications, and their deliveries by channel."""
+"""Notifications, their deliveries by channel, and when somebody last looked for what to notify of."""
 
 from __future__ import annotations
 
@@ -44,8 +44,13 @@ class Notification(models.Model):
 
     @property
     def text(self) -> str:
-        """The sentence, in the language that is active."""
+        """What holds, or that it does not hold any more, in the language that is active."""
         return kinds.sentence(self.kind, self.data, over=not self.is_open)
+
+    @property
+    def text_when_open(self) -> str:
+        """What holds, or held."""
+        return kinds.sentence(self.kind, self.data, over=False)
 
     @property
     def path(self) -> str:
@@ -86,3 +91,16 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.notification} {self.news} by {self.channel}"
+
+
+class LastReview(models.Model):
+    """When the last review was made, in the only row: that nothing is open says little if nobody looked."""
+
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "last review"
+        constraints = (models.CheckConstraint(name="one_last_review", condition=Q(id=1)),)
+
+    def __str__(self) -> str:
+        return f"last review at {self.at.isoformat()}"

@@ -26,7 +26,17 @@ from tests.support.site_map import pages_from
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 780}
 IMAGES = Path(settings.BASE_DIR) / "docs" / "images" / "dashboard"
-PAGES = ("/", "/rounds/", "/organizations/", "/ledger/", "/privacy/", "/models/", "/detections/", "/audit/")
+PAGES = (
+    "/",
+    "/rounds/",
+    "/organizations/",
+    "/ledger/",
+    "/privacy/",
+    "/models/",
+    "/detections/",
+    "/notifications/",
+    "/audit/",
+)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 import ledger.selectors
 import privacy.selectors
-from federation.models import Organization, TrainingRound
-from federation.services import enrolment, rounds
+from federation.models import ConfirmationRequest, Organization, TrainingRound
+from federation.services import confirmations, enrolment, rounds
 from federation.services.directory import OrganizationDirectory
 from flxdr.core.clock import ManualClock
 from flxdr.env import Env
@@ -95,6 +95,43 @@ def test_a_suspended_organization_may_be_silent(
     assert kinds.ORGANIZATION_SILENT in reviewed()
     enrolment.suspend(org_id="org-alpha", actor="operator", clock=clock)
     assert reviewed() == {}
+
+
+def test_a_request_waits_for_a_second_operator(
+    trio: SimulatedFederation, clock: ManualClock, reviewed: Reviewed
+) -> None:
+    request = confirmations.request_action(
+        action=ConfirmationRequest.Action.SUSPEND,
+        subject="org-alpha",
+        reason="odd updates",
+        actor="operator:kim",
+        clock=clock,
+    )
+    assert request is not None
+    (waiting,) = reviewed()[kinds.CONFIRMATION_WAITING]
+    assert (waiting.subject, waiting.severity) == (str(request.pk), "warning")
+    assert waiting.text == (
+        "operator:kim asks for a second operator's word by 2100-01-02 00:00 UTC: suspend org-alpha."
+    )
+    confirmations.confirm(request_id=request.pk, actor="operator:lee", clock=clock)
+    assert reviewed() == {}
+    assert closed(kinds.CONFIRMATION_WAITING).text == (
+        "The request of operator:kim was decided, or has expired: suspend org-alpha."
+    )
+
+
+def test_a_request_that_nobody_decided(trio: SimulatedFederation, clock: ManualClock, reviewed: Reviewed) -> None:
+    started = rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
+    confirmations.request_action(
+        action=ConfirmationRequest.Action.ABORT_ROUND,
+        subject=started.round_id,
+        reason="",
+        actor="operator:kim",
+        clock=clock,
+    )
+    assert f"abort round {started.round_id}." in reviewed()[kinds.CONFIRMATION_WAITING][0].text
+    clock.advance(confirmations.LIFETIME)
+    assert kinds.CONFIRMATION_WAITING not in reviewed(), "nobody can confirm it any more"
 
 
 def fail_next_round(clock: ManualClock) -> TrainingRound:

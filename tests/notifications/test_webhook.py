@@ -25,7 +25,7 @@ MESSAGE = Message(
     text="The chain does not verify: block 3 is bad (header_malformed).",
     opened_at=datetime(2100, 1, 1, tzinfo=UTC),
     closed_at=None,
-    url="https://fl.example.org/admin/",
+    url="https://fl.example.org/ledger/",
 )
 
 
@@ -46,7 +46,7 @@ def test_what_is_posted(hook: Hook, channel: WebhookChannel) -> None:
         "text": "The chain does not verify: block 3 is bad (header_malformed).",
         "opened_at": "2100-01-01T00:00:00.000000Z",
         "closed_at": None,
-        "url": "https://fl.example.org/admin/",
+        "url": "https://fl.example.org/ledger/",
     }
     assert closed.document == {**opened.document, "closed_at": "2100-01-02T00:00:00.000000Z"}
 

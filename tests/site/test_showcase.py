@@ -8,6 +8,7 @@ import pytest
 
 from federation.models import ModelVersion, Organization, SharedDetection, TrainingRound
 from flxdr.env import Env
+from flxdr.notifications.models import Notification
 from ledger.models import Proposal
 from privacy.models import BudgetEntry
 from tests.conftest import SentTasks
@@ -23,4 +24,5 @@ def test_every_state_is_there(sent_tasks: SentTasks, env: Callable[..., Env]) ->
     assert {"released", "refused", "withdrawn"} <= set(ModelVersion.objects.values_list("status", flat=True))
     assert Proposal.objects.filter(status=Proposal.Status.OPEN).exists()
     assert SharedDetection.objects.exists()
+    assert {each.is_open for each in Notification.objects.all()} == {True, False}
     assert BudgetEntry.objects.filter(kind="spent").exists()

@@ -19,6 +19,7 @@ from federation.models import Organization, TrainingRound
 from federation.services import enrolment, reconcile, rounds
 from federation.services.detections import share_detection
 from flxdr.core.clock import ManualClock, format_timestamp
+from flxdr.notifications.services.review import review
 from ledger.models import Proposal
 from ledger.services import governance
 from ledger.services.verified import verify_stored
@@ -64,6 +65,7 @@ class Showcase:
         )
         self.rounds["refused"] = self._refused()
         self.rounds["failed"] = self._failed()
+        review(clock=self.clock)
         for quality in (0.71, 0.86, 0.91):
             self.rounds["network"] = self._train(TGNN, quality=quality)
         self.rounds["withdrawn"] = self._train(EDGE_CLASSIFIER, quality=0.55)
@@ -71,6 +73,7 @@ class Showcase:
         self.rounds["classifier"] = self._train(EDGE_CLASSIFIER, quality=0.88)
         self._share()
         self._present()
+        review(clock=self.clock)
         return self
 
     def _enrol(self) -> None:

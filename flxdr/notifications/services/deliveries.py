@@ -49,23 +49,18 @@ def deliver(*, clock: Clock = _SYSTEM_CLOCK) -> int:
 
 
 def message_of(notification: Notification, news: News) -> Message:
-    """What is told, in the language that is active."""
-    told = notification if news == News.CLOSED else _as_it_opened(notification)
+    """What is told, in the language that is active; an opening as such, also when it is over by the time it leaves."""
+    is_over = news == News.CLOSED
     return Message(
         id=notification.pk,
         kind=notification.kind,
         severity=Severity(notification.severity),
         subject=notification.subject,
-        text=told.text,
+        text=notification.text if is_over else notification.text_when_open,
         opened_at=notification.opened_at,
-        closed_at=told.closed_at,
+        closed_at=notification.closed_at if is_over else None,
         url=(settings.FLXDR.public_url or "").rstrip("/") + notification.path,
     )
-
-
-def _as_it_opened(notification: Notification) -> Notification:
-    """The opening is told as such, also when it is over by the time it leaves."""
-    return Notification(kind=notification.kind, data=notification.data)
 
 
 def _deliver(channel: Channel, clock: Clock) -> int:

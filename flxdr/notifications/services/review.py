@@ -12,7 +12,7 @@ from flxdr.core.clock import Clock, SystemClock
 from flxdr.notifications import conditions, selectors
 from flxdr.notifications.conditions import Finding
 from flxdr.notifications.kinds import KINDS
-from flxdr.notifications.models import Delivery, Notification
+from flxdr.notifications.models import Delivery, LastReview, Notification
 from flxdr.notifications.services.deliveries import announce
 from flxdr.platform.audit import record_event
 
@@ -35,12 +35,16 @@ def review(*, clock: Clock = _SYSTEM_CLOCK) -> Reviewed:
     only what was open before it looked. Where a check failed, its notifications stay as they are.
     """
     before = {(each.kind, each.subject): each for each in selectors.open_notifications()}
-    surveyed = conditions.survey(clock.now())
+    now = clock.now()
+    surveyed = conditions.survey(now)
     found = {(finding.kind, finding.subject): finding for finding in surveyed.findings}
     new = [finding for key, finding in found.items() if key not in before]
     over = [each for key, each in before.items() if key not in found and each.kind not in surveyed.unknown]
     over.sort(key=lambda notification: notification.pk)
     _update(before, found)
+    LastReview.objects.bulk_create(
+        [LastReview(id=1, at=now)], update_conflicts=True, unique_fields=["id"], update_fields=["at"]
+    )
     if not new and not over:
         return Reviewed(0, 0)
     with transaction.atomic():
@@ -57,7 +61,7 @@ def _update(before: Mapping[tuple[str, str], Notification], found: Mapping[tuple
 
 
 def _open(finding: Finding, clock: Clock) -> bool:
-    severity = KINDS[finding.kind].severity
+    severity = KINDS[finding.kind].severity.value
     try:
         with transaction.atomic():
             notification = Notification.objects.create(
