@@ -36,6 +36,18 @@ class EnrolmentRefused(Forbidden):
     title = "Enrolment token refused"
 
 
+class EnrolmentTokenMissing(Missing):
+    code = "enrolment_token_not_found"
+    title = "Unknown enrolment token"
+
+
+class EnrolmentTokenUsed(Conflict):
+    """A token that its organisation has enrolled with."""
+
+    code = "enrolment_token_used"
+    title = "The enrolment token is used up"
+
+
 class OrganizationStateConflict(Conflict):
     code = "organization_state"
     title = "Not possible in the organization's state"

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 
 from federation.models import ConfirmationRequest
 from federation.services import confirmations
+from federation.services.reasons import LONGEST_REASON
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.admin import ReadOnlyAdmin
@@ -52,7 +53,7 @@ class ReasonForm(forms.Form):
     """Why an operator wants what another one has to confirm."""
 
     reason = forms.CharField(
-        max_length=confirmations.LONGEST_REASON, help_text="for the operator who confirms it, and for the audit trail"
+        max_length=LONGEST_REASON, help_text="for the operator who confirms it, and for the audit trail"
     )
 
 

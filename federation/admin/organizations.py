@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from federation.admin.base import CLOCK, GuardedAdmin, ServiceForm, ServiceFormAdmin, actor_of
 from federation.models import ConfirmationRequest, EnrolmentToken, Organization
-from federation.services import enrolment
+from federation.services import enrolment, enrolment_tokens
 
 Action = ConfirmationRequest.Action
 
@@ -42,7 +42,7 @@ class OrganizationAdmin(GuardedAdmin):
     )
     list_filter = ("status", "key_status")
     search_fields = ("org_id", "name")
-    actions = ("approve", "suspend", "readmit")
+    actions = ("approve", "decline", "suspend", "readmit")
 
     def subject_of(self, row: Organization) -> str:
         return row.org_id
@@ -52,6 +52,16 @@ class OrganizationAdmin(GuardedAdmin):
         actor = actor_of(request)
         self.operate(
             request, rows, lambda row: enrolment.approve(org_id=row.org_id, actor=actor, clock=CLOCK), "approved"
+        )
+
+    @admin.action(description="Decline: turn a pending one away", permissions=["operate"])
+    def decline(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
+        actor = actor_of(request)
+        self.operate(
+            request,
+            rows,
+            lambda row: enrolment.decline(org_id=row.org_id, reason="", actor=actor, clock=CLOCK),
+            "declined",
         )
 
     @admin.action(description="Suspend: shut them out", permissions=["operate"])
@@ -68,10 +78,24 @@ class EnrolmentTokenAdmin(ServiceFormAdmin):
     list_display = ("org_id", "created_at", "expires_at", "used_at")
     search_fields = ("org_id",)
     add_form = EnrolmentTokenForm
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke: make those that nobody used worthless", permissions=["operate"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[EnrolmentToken]) -> None:
+        actor = actor_of(request)
+        self.operate(
+            request,
+            rows,
+            lambda row: enrolment_tokens.revoke_enrolment_token(token_id=row.pk, actor=actor, clock=CLOCK),
+            "revoked",
+        )
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request)  # who may give tokens out may take them back
 
     def start(self, request: HttpRequest, values: dict[str, Any]) -> EnrolmentToken:
         org_id = values["organization"]
-        secret = enrolment.create_enrolment_token(
+        secret = enrolment_tokens.create_enrolment_token(
             org_id=org_id, lifetime=timedelta(days=values["days"]), actor=actor_of(request), clock=CLOCK
         )
         self.message_user(request, f"The enrolment token of {org_id}, shown only this once: {secret}", messages.WARNING)

@@ -15,12 +15,12 @@ from federation.errors import (
     ConfirmationClosed,
     ConfirmationMissing,
     ConfirmationWaiting,
-    ReasonInvalid,
     SecondPersonNeeded,
 )
 from federation.models import ConfirmationRequest
 from federation.selectors.confirmations import waiting_confirmation
 from federation.services.guarded_actions import audit_subject, carry_out, require_possible
+from federation.services.reasons import checked_reason
 from federation.services.transitions import COORDINATOR
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
@@ -28,7 +28,6 @@ from flxdr.platform.audit import record_event
 Action = ConfirmationRequest.Action
 Status = ConfirmationRequest.Status
 LIFETIME = timedelta(hours=24)
-LONGEST_REASON = 300
 
 
 def request_action(
@@ -49,7 +48,7 @@ def request_action(
         OrganizationMissing, OrganizationStateConflict, RoundMissing, RoundStateConflict, CampaignMissing,
         CampaignStateConflict: it is not possible now.
     """
-    reason = _checked(reason)
+    reason = checked_reason(reason)
     if not settings.FLXDR.two_person:
         carry_out(action=action, subject=subject, reason=reason, actor=actor, clock=clock)
         return None
@@ -191,17 +190,6 @@ def _waits(request: ConfirmationRequest) -> ConfirmationWaiting:
 
 def _overdue(now: datetime) -> QuerySet[ConfirmationRequest]:
     return ConfirmationRequest.objects.filter(status=Status.WAITING, expires_at__lte=now)
-
-
-def _checked(reason: str) -> str:
-    reason = reason.strip()
-    if len(reason) > LONGEST_REASON or not reason.isprintable():
-        raise ReasonInvalid(
-            "the reason is too long, or holds control characters",
-            expected=f"one line of at most {LONGEST_REASON} characters",
-            field="reason",
-        )
-    return reason
 
 
 def _record(request: ConfirmationRequest, event: str, actor: str, clock: Clock) -> None:

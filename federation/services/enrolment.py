@@ -1,11 +1,8 @@
-"""Enrolment: how an organisation comes in, is approved, suspended and readmitted."""
+"""Enrolment: how an organisation comes in, is approved or declined, suspended and readmitted."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,14 +11,15 @@ from django.db import IntegrityError, transaction
 import ledger.selectors
 from federation import statements
 from federation.errors import (
-    EnrolmentRefused,
     OrganizationMissing,
     OrganizationStateConflict,
     RegistrationConflict,
     RegistrationInvalid,
     TooManyRegistrations,
 )
-from federation.models import EnrolmentToken, Organization
+from federation.models import Organization
+from federation.services.enrolment_tokens import spend_enrolment_token
+from federation.services.reasons import checked_reason
 from federation.services.registration import Registration
 from flxdr.core import dsse
 from flxdr.core.clock import Clock
@@ -32,7 +30,6 @@ from ledger.services.locking import lock_chain
 
 Status = Organization.Status
 KeyStatus = Organization.KeyStatus
-TOKEN_BYTES = 32
 MAX_WAITING = 500
 """Organisations that may wait for an operator's approval: anybody can register one."""
 
@@ -66,7 +63,7 @@ def register(
     proven = _check_proof(declared, key_proof)
     with transaction.atomic():
         lock_chain()
-        invited = _spend_token(enrolment_token, declared.org_id, clock)
+        invited = spend_enrolment_token(enrolment_token, declared.org_id, clock)
         entitled = invited or settings.FLXDR.env == "development"
         organization = Organization.objects.select_for_update().filter(org_id=declared.org_id).first()
         if organization is None:
@@ -96,6 +93,41 @@ def approve(*, org_id: str, actor: str, clock: Clock) -> Organization:
         clock=clock,
         approved_at=clock.now(),
     )
+
+
+def decline(*, org_id: str, reason: str, actor: str, clock: Clock) -> None:
+    """Turn a pending organisation away.
+
+    One that never took part leaves no row behind: the name is free for whom it belongs to, and the audit event keeps
+    what had been declared. One that comes back after the loss of its last key has a history; it is suspended.
+
+    Raises:
+        ReasonInvalid: no single line of at most 300 characters.
+        OrganizationMissing, OrganizationStateConflict
+    """
+    reason = checked_reason(reason)
+    with transaction.atomic():
+        lock_chain()
+        _require_status(org_id, Status.PENDING)
+        organization = Organization.objects.select_for_update().get(org_id=org_id)
+        declared = {
+            "name": organization.name,
+            "data_sources": organization.data_sources,
+            "key_id": _key_id(organization),
+        }
+        has_history = ledger.selectors.was_member(org_id) or organization.participations.exists()
+        if has_history:
+            organization.status = Status.SUSPENDED
+            organization.save(update_fields=["status"])
+        else:
+            organization.delete()
+        record_event(
+            kind="organization.declined",
+            actor=actor,
+            subject=org_id,
+            data=declared | {"reason": reason, "kept": has_history},
+            clock=clock,
+        )
 
 
 def suspend(*, org_id: str, actor: str, clock: Clock) -> Organization:
@@ -132,27 +164,6 @@ def require_readmittable(*, org_id: str) -> None:
     _require_status(org_id, Status.SUSPENDED)
 
 
-def create_enrolment_token(*, org_id: str, lifetime: timedelta, actor: str, clock: Clock) -> str:
-    """A single-use secret with which `org_id` enrols as active. Only its digest is kept.
-
-    Raises:
-        RegistrationInvalid: no possible name of an organisation, or a lifetime that is not positive.
-    """
-    Registration.read(org_id=org_id, name=org_id, data_sources=None, public_key_text=None)
-    if lifetime <= timedelta(0):
-        raise RegistrationInvalid("the token would never be valid", expected="a positive lifetime", field="lifetime")
-    secret = secrets.token_urlsafe(TOKEN_BYTES)
-    now = clock.now()
-    with transaction.atomic():
-        EnrolmentToken.objects.create(digest=_digest(secret), org_id=org_id, created_at=now, expires_at=now + lifetime)
-        record_event(kind="enrolment_token.created", actor=actor, subject=org_id, data={}, clock=clock)
-    return secret
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def _check_proof(declared: Registration, key_proof: bytes | None) -> bool:
     if key_proof is None:
         return False
@@ -171,22 +182,6 @@ def _statement(declared: Registration) -> bytes:
         org_name=declared.name,
         key_id=declared.public_key.key_id,
         chain_id=ledger.selectors.chain_id(),
-    )
-
-
-def _spend_token(secret: str | None, org_id: str, clock: Clock) -> bool:
-    """Use up an enrolment token; a retry of the registration that used it is let through."""
-    if secret is None:
-        return False
-    tokens = EnrolmentToken.objects.filter(digest=_digest(secret), org_id=org_id)
-    now = clock.now()
-    if tokens.filter(used_at__isnull=True, expires_at__gt=now).update(used_at=now) == 1:
-        return True
-    if tokens.filter(used_at__isnull=False).exists() and Organization.objects.filter(org_id=org_id).exists():
-        return False
-    raise EnrolmentRefused(
-        "the enrolment token is unknown, expired, or another organization's",
-        action="Ask the operator for a new one.",
     )
 
 
@@ -320,6 +315,11 @@ def _require_key_not_revoked(org_id: str) -> None:
             expected="an organization with a key, or one that never had any",
             action="Let it register anew, with a new key (`flxdr-agent init` and `enrol` in a new home).",
         )
+
+
+def _key_id(organization: Organization) -> str | None:
+    spki = organization.public_key
+    return None if spki is None else PublicKey.from_spki(bytes(spki)).key_id
 
 
 def _record(event: str, organization: Organization, actor: str, clock: Clock) -> None:

@@ -21,6 +21,7 @@ from ledger.selectors.membership import (
     members,
     quorum_policy,
     signer_keys,
+    was_member,
 )
 from ledger.selectors.passes import due_pass, last_pass
 from ledger.selectors.proposals import (
@@ -69,4 +70,5 @@ __all__ = [
     "tree_nodes",
     "tree_rows",
     "unsigned_by_coordinator",
+    "was_member",
 ]

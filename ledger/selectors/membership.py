@@ -42,6 +42,11 @@ def is_member(org_id: str) -> bool:
     return org_id != COORDINATOR and SignerKey.objects.filter(org_id=org_id, revoked_height=None).exists()
 
 
+def was_member(org_id: str) -> bool:
+    """Whether the chain ever admitted a key of the organisation."""
+    return SignerKey.objects.filter(org_id=org_id).exists()
+
+
 def key_at(org_id: str, key_id: str, height: int) -> PublicKey | None:
     """The organisation's key under that id, if it was in force when the block at `height` was proposed."""
     in_force = Q(admitted_height__lt=height) & (Q(revoked_height=None) | Q(revoked_height__gte=height))

@@ -23,7 +23,7 @@ from federation.models import (
     TrainingRound,
 )
 from federation.round_config import RoundConfig
-from federation.services import campaigns, confirmations, enrolment, rounds
+from federation.services import campaigns, confirmations, enrolment, enrolment_tokens, rounds
 from federation.services.detections import share_detection
 from flxdr.core.clock import SystemClock
 from flxdr.platform.models import AuditEvent
@@ -102,7 +102,7 @@ def test_every_model_is_registered() -> None:
 
 @pytest.mark.parametrize("model", READ_ONLY)
 def test_lists_and_pages_open(operator: Client, populated: SimulatedFederation, model: str, clock: SystemClock) -> None:
-    enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="x", clock=clock)
+    enrolment_tokens.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="x", clock=clock)
     campaigns.start_campaign(actor="x", clock=clock)
     confirmations.request_action(
         action=ConfirmationRequest.Action.SUSPEND, subject="org-a", reason="", actor="x", clock=clock
@@ -291,3 +291,22 @@ def test_an_enrolment_token_is_shown_once_and_works(operator: Client, clock: Sys
     enrolment.register(org_id="org-a", name="A", enrolment_token=found.group(1), clock=clock)
     assert Organization.objects.get().status == "active"
     assert EnrolmentToken.objects.get().used_at is not None
+
+
+def test_a_token_is_revoked_until_it_is_used(operator: Client, clock: SystemClock, env: Any) -> None:
+    env(env="production")
+    for org_id in ("org-a", "org-b"):
+        operator.post(url("enrolmenttoken", "add"), {"organization": org_id, "days": "1"})
+    EnrolmentToken.objects.filter(org_id="org-b").update(used_at=clock.now())
+    page = act(operator, "enrolmenttoken", "revoke", *EnrolmentToken.objects.values_list("pk", flat=True))
+    assert "Enrolment of org-a: revoked." in page
+    assert "org-b has enrolled with this token" in page
+    assert EnrolmentToken.objects.get().org_id == "org-b"
+
+
+def test_a_pending_organization_is_declined(operator: Client, clock: SystemClock, env: Any) -> None:
+    env(env="production")
+    waiting = enrolment.register(org_id="org-a", name="A", clock=clock)
+    assert "Org-a: declined." in act(operator, "organization", "decline", waiting.pk)
+    assert not Organization.objects.exists()
+    assert AuditEvent.objects.get(kind="organization.declined").actor == "operator:kim"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,14 +11,17 @@ import pytest
 import ledger.selectors
 from federation.errors import (
     EnrolmentRefused,
+    EnrolmentTokenMissing,
+    EnrolmentTokenUsed,
     OrganizationMissing,
     OrganizationStateConflict,
+    ReasonInvalid,
     RegistrationConflict,
     RegistrationInvalid,
     TooManyRegistrations,
 )
 from federation.models import EnrolmentToken, Organization
-from federation.services import enrolment
+from federation.services import enrolment, enrolment_tokens
 from federation.services.directory import OrganizationDirectory
 from flxdr.core.clock import ManualClock
 from flxdr.core.keys import Algorithm, KeyInvalid, PrivateKey, SignatureInvalid
@@ -167,7 +171,7 @@ class TestEnrolmentTokens:
         env(env="production")
 
     def token(self, clock: ManualClock, org_id: str = "org-alpha") -> str:
-        return enrolment.create_enrolment_token(
+        return enrolment_tokens.create_enrolment_token(
             org_id=org_id, lifetime=timedelta(hours=1), actor="operator:kim", clock=clock
         )
 
@@ -230,7 +234,27 @@ class TestEnrolmentTokens:
 
     def test_a_lifetime_is_positive(self, clock: ManualClock) -> None:
         with pytest.raises(RegistrationInvalid):
-            enrolment.create_enrolment_token(org_id="org-alpha", lifetime=timedelta(0), actor="x", clock=clock)
+            enrolment_tokens.create_enrolment_token(org_id="org-alpha", lifetime=timedelta(0), actor="x", clock=clock)
+
+    def test_a_revoked_one_is_refused(self, clock: ManualClock) -> None:
+        token = self.token(clock)
+        token_id = EnrolmentToken.objects.get().pk
+        revoke = partial(enrolment_tokens.revoke_enrolment_token, token_id=token_id, actor="operator:sam", clock=clock)
+        assert revoke() == "org-alpha"
+        with pytest.raises(EnrolmentRefused):
+            register(clock, enrolment_token=token)
+        event = AuditEvent.objects.get(kind="enrolment_token.revoked")
+        assert (event.actor, event.subject) == ("operator:sam", "org-alpha")
+        with pytest.raises(EnrolmentTokenMissing):
+            revoke()
+
+    def test_one_that_was_used_is_not_revoked(self, clock: ManualClock) -> None:
+        register(clock, enrolment_token=self.token(clock))
+        with pytest.raises(EnrolmentTokenUsed):
+            enrolment_tokens.revoke_enrolment_token(
+                token_id=EnrolmentToken.objects.get().pk, actor="operator:sam", clock=clock
+            )
+        assert not AuditEvent.objects.filter(kind="enrolment_token.revoked").exists()
 
 
 def test_few_enough_wait_for_the_operator(clock: ManualClock, env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,10 +265,70 @@ def test_few_enough_wait_for_the_operator(clock: ManualClock, env: Any, monkeypa
     with pytest.raises(TooManyRegistrations):
         register(clock, org_id="org-c")
     register(clock, org_id="org-a")
-    token = enrolment.create_enrolment_token(org_id="org-c", lifetime=timedelta(hours=1), actor="operator", clock=clock)
+    token = enrolment_tokens.create_enrolment_token(
+        org_id="org-c", lifetime=timedelta(hours=1), actor="operator", clock=clock
+    )
     assert register(clock, org_id="org-c", enrolment_token=token).status == "active"
     enrolment.approve(org_id="org-a", actor="operator", clock=clock)
     assert register(clock, org_id="org-d").status == "pending"
+
+
+class TestDeclining:
+    @pytest.fixture(autouse=True)
+    def _production(self, env: Any) -> None:
+        env(env="production")
+
+    def decline(self, clock: ManualClock, reason: str = "nobody there knows of it") -> None:
+        enrolment.decline(org_id="org-alpha", reason=reason, actor="operator:kim", clock=clock)
+
+    def test_it_leaves_the_name_free_and_says_in_the_audit_what_was_declared(self, clock: ManualClock) -> None:
+        squatter = SimulatedOrganization("org-alpha", clock, PrivateKey(Algorithm.ED25519, b"s" * 32))
+        squatter.register(data_sources={"soc_logs": "everything"})
+        self.decline(clock)
+        assert not Organization.objects.exists()
+        assert directory.current().signing_keys("org-alpha") == []
+        event = AuditEvent.objects.get(kind="organization.declined")
+        assert (event.actor, event.subject) == ("operator:kim", "org-alpha")
+        assert squatter.key is not None
+        assert event.data == {
+            "name": squatter.name,
+            "data_sources": {"soc_logs": "everything"},
+            "key_id": squatter.key.public.key_id,
+            "reason": "nobody there knows of it",
+            "kept": False,
+        }
+        assert SimulatedOrganization("org-alpha", clock, KEY).register().status == "pending"
+
+    def test_who_had_been_a_member_is_suspended_instead(
+        self, federation: SimulatedFederation, clock: ManualClock
+    ) -> None:
+        organization = SimulatedOrganization("org-alpha", clock, KEY)
+        organization.register()
+        enrolment.approve(org_id="org-alpha", actor="operator", clock=clock)
+        federation.organizations.append(organization)
+        federation.settle()
+        assert ledger.selectors.was_member("org-alpha")
+        Organization.objects.update(status=Organization.Status.PENDING)
+        self.decline(clock)
+        assert organization.row.status == "suspended"
+        assert AuditEvent.objects.get(kind="organization.declined").data["kept"] is True
+
+    def test_only_who_waits_is_declined(self, clock: ManualClock, stored: Stored) -> None:
+        with pytest.raises(OrganizationMissing):
+            self.decline(clock)
+        register(clock)
+        enrolment.approve(org_id="org-alpha", actor="operator", clock=clock)
+        before = stored.count()
+        with pytest.raises(OrganizationStateConflict):
+            self.decline(clock)
+        assert stored.count() == before
+
+    @pytest.mark.parametrize("reason", ["x" * 301, "two\nlines", "a\0b"])
+    def test_a_reason_is_one_line(self, clock: ManualClock, reason: str) -> None:
+        register(clock)
+        with pytest.raises(ReasonInvalid):
+            self.decline(clock, reason)
+        assert Organization.objects.exists()
 
 
 def test_suspension_is_effective_at_once_and_ends(clock: ManualClock) -> None:
