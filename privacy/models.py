@@ -32,6 +32,11 @@ class BudgetEntryQuerySet(models.QuerySet["BudgetEntry"]):
         spent = Exists(closings.filter(kind=BudgetEntry.Kind.SPENT))
         return self.filter(Q(~released) | Q(spent), kind=BudgetEntry.Kind.RESERVED)
 
+    def given_back(self) -> BudgetEntryQuerySet:
+        """The releases that hold: what they close was not spent all the same. The reservations without theirs count."""
+        siblings = BudgetEntry.objects.filter(reservation=OuterRef("reservation"), kind=BudgetEntry.Kind.SPENT)
+        return self.filter(~Exists(siblings), kind=BudgetEntry.Kind.RELEASED)
+
 
 class BudgetEntry(models.Model):
     """One line of an organisation's privacy budget (append-only; triggers of the database say the same).

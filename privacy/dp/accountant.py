@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,37 +37,29 @@ class Release:
     steps: int = 1
 
 
-def epsilon_ppm(releases: Iterable[Release], delta: float) -> int:
+Releases = Iterable[Release] | Mapping[Release, int]
+"""Some releases, or how many there are of each."""
+_Counted = frozenset[tuple[Release, int]]
+
+
+def epsilon_ppm(releases: Releases, delta: float) -> int:
     """The epsilon at `delta` of all releases together, in millionths, rounded up.
 
     Raises:
         PrivacyParameterInvalid: a value out of range.
     """
-    return _epsilon_ppm(Counter(releases), delta)
+    return _epsilon_ppm(_counted(releases), delta)
 
 
 def rounds_until_exhausted(
-    *, spent: Iterable[Release], per_round: Release, budget_ppm: int, delta: float, at_most: int = MOST_ROUNDS
+    *, spent: Releases, per_round: Release, budget_ppm: int, delta: float, at_most: int = MOST_ROUNDS
 ) -> int:
     """How many more rounds of `per_round` fit after `spent` without exceeding the budget, counted up to `at_most`.
 
     Found by search with the accountant: epsilon grows more slowly than the number of rounds, so a division would
     promise too few, and after unequal rounds too many.
     """
-    before = Counter(spent)
-
-    def fits(rounds: int) -> bool:
-        return _epsilon_ppm(before + Counter({per_round: rounds}), delta) <= budget_ppm
-
-    if not fits(1):
-        return 0
-    if fits(at_most):
-        return at_most
-    low, high = 1, at_most
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return _rounds_left(_counted(spent), per_round, budget_ppm, delta, at_most)
 
 
 @lru_cache(maxsize=64)
@@ -104,15 +96,41 @@ def calibrated_multiplier_ppm(
     return high
 
 
-def _epsilon_ppm(counted: Counter[Release], delta: float) -> int:
-    if all(release.sampling_ppm == PPM for release in counted):
+def _counted(releases: Releases) -> _Counted:
+    return frozenset((release, count) for release, count in Counter(releases).items() if count)
+
+
+@lru_cache(maxsize=4096)
+def _rounds_left(spent: _Counted, per_round: Release, budget_ppm: int, delta: float, at_most: int) -> int:
+    before = Counter(dict(spent))
+
+    def fits(rounds: int) -> bool:
+        return _epsilon_ppm(_counted(before + Counter({per_round: rounds})), delta) <= budget_ppm
+
+    if not fits(1):
+        return 0
+    # Few rounds are left as a rule: doubling from one finds a bound sooner than halving a thousand million.
+    low, high = 1, min(2, at_most)
+    while fits(high):
+        if high == at_most:
+            return at_most
+        low, high = high, min(2 * high, at_most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+@lru_cache(maxsize=16384)  # Many organisations spend alike, and sums do not depend on the order of releases.
+def _epsilon_ppm(counted: _Counted, delta: float) -> int:
+    if all(release.sampling_ppm == PPM for release, _ in counted):
         squares = (
             count * release.steps * composition.squared_mu(release.sensitivity_ppm, release.sigma_ppm)
-            for release, count in counted.items()
+            for release, count in counted
         )
         return composition.epsilon_ppm(composition.total(squares), delta)
     vectors = [
         rdp.steps(release.sigma_ppm / release.sensitivity_ppm, release.sampling_ppm / PPM, count * release.steps)
-        for release, count in counted.items()
+        for release, count in counted
     ]
     return math.ceil(rdp.epsilon(rdp.composed(vectors), delta) * PPM)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -99,7 +99,7 @@ def epsilon(divergences: Sequence[float], delta: float) -> float:
         )
     if not any(divergences):
         return 0.0
-    return max(0.0, min(map(_epsilon_of(delta), ORDERS, divergences)))
+    return max(0.0, min(d + plus - minus for d, (plus, minus) in zip(divergences, _terms(delta), strict=True)))
 
 
 def require_provable(target: float, delta: float) -> None:
@@ -144,11 +144,10 @@ def calibrated_noise(*, target: float, delta: float, sampling_rate: float, count
     return high
 
 
-def _epsilon_of(delta: float) -> Callable[[float, float], float]:
-    def at(order: float, divergence: float) -> float:
-        return divergence + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1)
-
-    return at
+@lru_cache(maxsize=16)
+def _terms(delta: float) -> tuple[tuple[float, float], ...]:
+    """At each of `ORDERS` what is added to the divergence, and what is taken from the sum."""
+    return tuple((math.log1p(-1 / order), (math.log(delta) + math.log(order)) / (order - 1)) for order in ORDERS)
 
 
 @lru_cache(maxsize=256)

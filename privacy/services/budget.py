@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -163,7 +164,7 @@ def _require_budget(org_ids: Sequence[str], release: Release) -> None:
     short = {
         org_id: epsilon_ppm(charged[org_id], delta)
         for org_id in sorted(org_ids)
-        if epsilon_ppm((*charged[org_id], release), delta) > limit
+        if epsilon_ppm(charged[org_id] + Counter([release]), delta) > limit
     }
     if short:
         raise BudgetExhausted(

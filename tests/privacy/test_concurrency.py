@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -39,7 +40,7 @@ def test_of_two_rounds_that_want_the_last_slot_one_gets_it(
     both_have_read = threading.Barrier(2)
     read = selectors.charged
 
-    def read_together(org_ids: Sequence[str] | None = None) -> Mapping[str, tuple[Release, ...]]:
+    def read_together(org_ids: Sequence[str] | None = None) -> Mapping[str, Counter[Release]]:
         figures = read(org_ids)
         with contextlib.suppress(threading.BrokenBarrierError):
             both_have_read.wait(timeout=PATIENCE)
