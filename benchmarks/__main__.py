@@ -28,6 +28,7 @@ GROUPS = {
     "ledger": "benchmarks.ledger",
     "masked": "benchmarks.masked_round",
     "noise": "benchmarks.noise",
+    "page": "benchmarks.pages",
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",
     "reading": "benchmarks.reading",

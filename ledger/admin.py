@@ -118,9 +118,8 @@ class BlockAdmin(AnsweredAdmin, ProposingAdmin):
         "short_hash",
         "answer_count",
     )
-    list_filter = ("type", "model_name")
+    list_filter = ("type", "model_name", "timestamp")
     search_fields = ("block_hash", "model_hash", "round_id")
-    date_hierarchy = "timestamp"
     readonly_fields = ("header_text", "signers")
     exclude = ("header",)
 
@@ -170,19 +169,17 @@ class SignatureAdmin(ReadOnlyAdmin):
 @admin.register(Approval)
 class ApprovalAdmin(SignatureAdmin):
     list_display = ("id", "org_id", "verdict", "short_hash", "short_key", "created_at", "reason")
-    list_filter = ("verdict", "org_id")
+    list_filter = ("verdict",)
 
 
 @admin.register(LateApproval)
 class LateApprovalAdmin(SignatureAdmin):
     list_display = ("id", "org_id", "short_hash", "short_key", "created_at")
-    list_filter = ("org_id",)
 
 
 @admin.register(Cosignature)
 class CosignatureAdmin(ReadOnlyAdmin):
     list_display = ("size", "org_id", "created_at")
-    list_filter = ("org_id",)
     exclude = ("signature",)
 
 
@@ -195,7 +192,6 @@ class WitnessKeyAdmin(ReadOnlyAdmin):
 @admin.register(ReleaseStatement)
 class ReleaseStatementAdmin(ReadOnlyAdmin):
     list_display = ("height", "org_id", "key_id", "created_at")
-    list_filter = ("org_id",)
     search_fields = ("org_id", "key_id")
     readonly_fields = ("statement_text",)
     exclude = ("payload", "signature")

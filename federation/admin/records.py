@@ -19,7 +19,7 @@ from flxdr.platform.admin import ReadOnlyAdmin
 @admin.register(Participant)
 class ParticipantAdmin(ReadOnlyAdmin):
     list_display = ("training_round", "organization", "status", "update_norm", "cosine", "anomaly_score")
-    list_filter = ("status", "organization")
+    list_filter = ("status",)
     list_select_related = ("training_round", "organization")
     search_fields = ("training_round__round_id", "organization__org_id")
 
@@ -27,10 +27,9 @@ class ParticipantAdmin(ReadOnlyAdmin):
 @admin.register(Submission)
 class SubmissionAdmin(ReadOnlyAdmin):
     list_display = ("gradient_id", "training_round", "organization", "samples", "signed", "mechanism", "received_at")
-    list_filter = ("kind", "organization")
+    list_filter = ("kind", "received_at")
     list_select_related = ("training_round", "organization")
     search_fields = ("gradient_id", "wire_digest", "training_round__round_id", "organization__org_id")
-    date_hierarchy = "received_at"
 
     @admin.display(boolean=True)
     def signed(self, submission: Submission) -> bool:
@@ -44,7 +43,7 @@ class SubmissionAdmin(ReadOnlyAdmin):
 @admin.register(MaskingMessage)
 class MaskingMessageAdmin(ReadOnlyAdmin):
     list_display = ("training_round", "organization", "step", "received_at")
-    list_filter = ("step", "organization")
+    list_filter = ("step",)
     list_select_related = ("training_round", "organization")
     search_fields = ("training_round__round_id", "organization__org_id")
 
@@ -87,10 +86,9 @@ class SharedDetectionAdmin(ReadOnlyAdmin):
         "block_height",
         "received_at",
     )
-    list_filter = ("family", "organization")
+    list_filter = ("family", "received_at")
     list_select_related = ("organization",)
     search_fields = ("alert_id", "model_hash", "organization__org_id")
-    date_hierarchy = "received_at"
     readonly_fields = ("statement_text",)
     exclude = ("statement", "signature")
 

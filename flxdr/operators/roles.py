@@ -9,7 +9,7 @@ OPERATOR = "operator"
 AUDITOR = "auditor"
 ADMINISTRATOR = "administrator"
 
-VIEWED_APPS = ("federation", "ledger", "privacy", "platform")
+VIEWED_APPS = ("federation", "ledger", "privacy", "platform", "notifications")
 """Applications whose every model all roles may look at."""
 
 OPERATED = frozenset(

@@ -25,9 +25,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("at", "kind", "actor", "subject")
-    list_filter = ("kind",)
+    list_filter = ("kind", "at")
     search_fields = ("kind", "actor", "subject")
-    date_hierarchy = "at"
 
 
 @admin.register(OutboxEvent)

@@ -74,6 +74,7 @@ PAGES = [
     "/models/",
     "/detections/",
     "/audit/",
+    "/notifications/",
     "/admin/",
     *(
         f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
