@@ -66,15 +66,7 @@ def test_a_migration_restores_what_is_missing_and_keeps_what_is_added() -> None:
 
 
 PAGES = [
-    "/",
-    "/rounds/",
-    "/organizations/",
-    "/ledger/",
-    "/privacy/",
-    "/models/",
-    "/detections/",
-    "/audit/",
-    "/notifications/",
+    *(f"/{part.pattern}" for part in get_resolver("flxdr.dashboard.urls").url_patterns),
     "/admin/",
     *(
         f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
@@ -89,11 +81,6 @@ PAGES = [
 def test_every_role_sees_every_page(role: str) -> None:
     client = signed_in(account(role))
     assert {path: client.get(path).status_code for path in PAGES} == dict.fromkeys(PAGES, 200)
-
-
-def test_every_part_of_the_dashboard_is_among_the_pages() -> None:
-    parts = {str(part.pattern) for part in get_resolver("flxdr.dashboard.urls").url_patterns}
-    assert {f"/{part}" for part in parts} <= set(PAGES)
 
 
 def test_staff_without_a_role_sees_nothing() -> None:
