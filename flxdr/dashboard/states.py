@@ -51,6 +51,15 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "expired": ("warn", _("expired")),
     "approve": ("good", _("approves")),
     "reject": ("bad", _("rejects")),
+    # the privacy budget, and what protects
+    "reserved": ("active", _("reserved")),
+    "spent": ("none", _("spent")),
+    "given_back": ("none", _("given back")),
+    "unprotected": ("warn", _("unprotected")),
+    "exhausted": ("bad", _("exhausted")),
+    "runs_out": ("warn", _("runs out soon")),
+    "enabled": ("good", _("in force")),
+    "disabled": ("none", _("not in force")),
     # confirmations and notifications
     "waiting": ("warn", _("waits for a second operator")),
     "confirmed": ("good", _("confirmed")),

@@ -66,6 +66,12 @@ def word(value: str) -> str:
     return word_of(value)
 
 
+@register.filter
+def millionths(value: int | None) -> str:
+    """A number that is kept in millionths, in units."""
+    return "-" if value is None else f"{value / 1_000_000:.6g}"
+
+
 @register.simple_tag
 def short(digest: str | None) -> SafeString:
     """The beginning of a hash; the whole of it is there to be read out, copied and printed."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from privacy.dp.accountant import Release, epsilon_ppm
+from privacy.dp.accountant import MOST_ROUNDS, Release, epsilon_ppm
 from privacy.dp.composition import PPM
 from privacy.models import BudgetAccount, BudgetEntry
 from privacy.selectors.account import charged, rounds_left, rounds_of
@@ -35,8 +35,9 @@ class Spending:
     unprotected: int
 
     @property
-    def is_exhausted(self) -> bool:
-        return self.rounds_left == 0
+    def is_endless(self) -> bool:
+        """More rounds than anybody counts."""
+        return self.rounds_left is not None and self.rounds_left >= MOST_ROUNDS
 
 
 @dataclass(frozen=True)

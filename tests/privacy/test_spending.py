@@ -84,7 +84,7 @@ def test_who_has_spent_most_comes_first_and_says_how_many_rounds_are_left(
 def test_rounds_without_noise_cost_nothing_and_are_counted(clock: ManualClock) -> None:
     budget.settle(round_id="round-1", org_ids=["org-a"], clock=clock)
     (row,), _ = budgets_page(limit=10, offset=0)
-    assert (row.epsilon_used, row.rounds_left, row.is_exhausted, row.unprotected) == (0, None, False, 1)
+    assert (row.epsilon_used, row.rounds_left, row.is_endless, row.unprotected) == (0, None, False, 1)
     assert charges_of("org-a") == []
 
 

@@ -9,4 +9,5 @@ from flxdr.dashboard.privacy import views
 app_name = "privacy"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("what-if/", views.what_if, name="what-if"),
 ]
