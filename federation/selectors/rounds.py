@@ -75,6 +75,15 @@ def round_by_id(round_id: str) -> TrainingRound:
     return training_round
 
 
+def previous_metrics(training_round: TrainingRound) -> dict[str, float]:
+    """The metrics of the newest round before this one whose model was released."""
+    before = TrainingRound.objects.filter(
+        model_name=training_round.model_name, number__lt=training_round.number, status=Status.COMPLETED
+    )
+    metrics: dict[str, float] | None = before.order_by("-number").values_list("metrics", flat=True).first()
+    return metrics or {}
+
+
 def counted_submissions(training_round: TrainingRound) -> QuerySet[Submission]:
     """The submissions that a round's result rests on, in the order of their organisations.
 

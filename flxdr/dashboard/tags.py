@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from flxdr.core.clock import SystemClock
+from flxdr.dashboard.names import listed
 from flxdr.dashboard.states import tone_of, word_of
 
 register = template.Library()
@@ -91,9 +93,38 @@ def gauge(value: float | None, maximum: float, label: str) -> SafeString:
     )
 
 
+@register.simple_tag
+def score_bar(score: float) -> SafeString:
+    """An anomaly score as a bar beside its figure: up to twice the cut-off at 1, which is marked."""
+    return format_html(
+        '<svg class="chart score" viewBox="0 0 40 8" aria-hidden="true"><rect class="fill-none" width="40" height="8"/>'
+        '<rect class="{}" width="{}" height="8"/><line class="tick" x1="20" y1="0" x2="20" y2="8"/></svg>',
+        "fill-bad" if score > 1 else "fill-1",
+        f"{min(max(score, 0.0), 2.0) * 20:.1f}",
+    )
+
+
 @register.simple_tag(takes_context=True)
 def here(context: dict[str, Any], *names: str) -> SafeString:
     """`aria-current` for a link in the navigation to the page that is shown, or to one above it."""
     match = getattr(context.get("request"), "resolver_match", None)
     is_here = match is not None and (match.url_name in names or match.namespace in names)
     return SafeString(' aria-current="page"' if is_here else "")
+
+
+@register.filter
+def names(values: Sequence[str]) -> str:
+    """Names in a sentence; of many the first ones, and how many others there are."""
+    return listed(values)
+
+
+@register.filter
+def ppm(value: int) -> str:
+    """A number that is kept in millionths, in units."""
+    return f"{value / 1_000_000:g}"
+
+
+@register.filter
+def signed(value: float) -> str:
+    """A change, with its sign."""
+    return f"{value:+.4f}"

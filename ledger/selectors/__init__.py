@@ -27,6 +27,7 @@ from ledger.selectors.passes import due_pass, last_pass
 from ledger.selectors.proposals import (
     answers_to,
     proposal_by_id,
+    proposal_of_round,
     proposals_for,
     proposals_page,
     revocations_against,
@@ -58,6 +59,7 @@ __all__ = [
     "members",
     "newest_tree_position",
     "proposal_by_id",
+    "proposal_of_round",
     "proposals_for",
     "proposals_page",
     "quorum_policy",

@@ -32,6 +32,11 @@ def proposals_page(limit: int, offset: int, *, open_only: bool = False) -> tuple
     return list(rows[offset : offset + limit]), rows.count()
 
 
+def proposal_of_round(round_id: str) -> Proposal | None:
+    """The newest proposal to release a round's model."""
+    return Proposal.objects.filter(round_id=round_id).order_by("-id").first()
+
+
 def proposals_for(org_id: str) -> list[Proposal]:
     """The open proposals on which the organisation has a vote that it has not given."""
     proposals = [p for p in Proposal.objects.filter(status=Proposal.Status.OPEN) if org_id in p.voters]

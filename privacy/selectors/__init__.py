@@ -10,6 +10,7 @@ from privacy.selectors.noise import (
     planned_mechanism,
     training_plan,
 )
+from privacy.selectors.round_charges import cost_of, round_charges
 from privacy.selectors.runway import runways
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "charged",
     "configuration",
     "configured_goal",
+    "cost_of",
     "limit_ppm",
     "planned_mechanism",
+    "round_charges",
     "runways",
     "training_plan",
 ]

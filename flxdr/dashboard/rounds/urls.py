@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from flxdr.dashboard.rounds import views
+from flxdr.dashboard.rounds import acting, views
 
 app_name = "rounds"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("campaigns/<int:campaign_id>/abort", acting.abort_campaign, name="abort-campaign"),
     path("<str:round_id>/", views.detail, name="detail"),
+    path("<str:round_id>/body", views.body, name="body"),
+    path("<str:round_id>/abort", acting.abort, name="abort"),
 ]

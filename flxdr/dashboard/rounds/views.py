@@ -1,17 +1,18 @@
-"""Rounds: the list, and one of them."""
+"""Rounds: the list, one of them, and two side by side."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import conditional_page, require_GET
 
 from federation.models import TrainingRound
-from federation.selectors import round_by_id, round_status
 from federation.selectors.rounds import RoundFilter, models_with_rounds, rounds_matching
-from flxdr.dashboard.access import page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.paging import Pages, Window
 from flxdr.dashboard.periods import Period
+from flxdr.dashboard.rounds.forms import AbortForm
+from flxdr.dashboard.rounds.reading import PARTS_PER_PAGE, read_round
 
 
 @page("federation.view_traininground")
@@ -39,7 +40,17 @@ def index(request: HttpRequest) -> HttpResponse:
 @page("federation.view_traininground")
 @require_GET
 def detail(request: HttpRequest, round_id: str) -> HttpResponse:
-    """One round."""
-    training_round = round_by_id(round_id)
-    context = {"round": training_round, "status": round_status(training_round)}
-    return render(request, "dashboard/rounds/detail.html", context)
+    """One round, at whatever point of its life."""
+    return render(request, "dashboard/rounds/detail.html", _content(request, round_id) | {"abort_form": AbortForm()})
+
+
+@page("federation.view_traininground")
+@require_GET
+@conditional_page
+def body(request: HttpRequest, round_id: str) -> HttpResponse:
+    """What changes of the page while a round is open: a 304 while nothing did."""
+    return render(request, "dashboard/rounds/body.html", _content(request, round_id))
+
+
+def _content(request: HttpRequest, round_id: str) -> dict[str, object]:
+    return {"shown": read_round(round_id, Window.of(request, limit=PARTS_PER_PAGE), CLOCK.now())}
