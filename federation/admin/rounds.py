@@ -5,23 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
 from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
-from federation.aggregation import registry, weighting
+from federation.forms import StartCampaignForm, StartRoundForm, chosen
 from federation.models import Campaign, ConfirmationRequest, Participant, TrainingRound
-from federation.protection.registry import PROTECTIONS
-from federation.round_config import PPM
 from federation.services import campaigns, rounds
-from federation.services.round_privacy import MODES
-from federation.services.round_setup import aggregation_choice
-from flxdr.platform.configuration import integers
-from models_ml.registry import MODELS
 
 if TYPE_CHECKING:  # generic in Django's stubs only
     _TabularInline = admin.TabularInline[Any, Any]
@@ -29,116 +21,16 @@ else:
     _TabularInline = admin.TabularInline
 
 
-def _model_choices() -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted({*MODELS, settings.FLXDR.default_model})]
-
-
-def _method_choices() -> list[tuple[str, str]]:
-    return [("", f"as set ({settings.FLXDR.aggregation_method})"), *((name, name) for name in registry.METHODS)]
-
-
-def _robust_choices() -> list[tuple[str, str]]:
-    as_set = f"as set ({settings.FLXDR.aggregation_robust_method})"
-    return [("", as_set), *((name, name) for name in registry.ROBUST_METHODS)]
-
-
-def _params_help() -> str:
-    """Which method takes which parameters."""
-    taken = [
-        f"{choice[registry.ROBUST_METHOD] or choice['method']}: {', '.join(map(_shown, choice['parameters']))}"
-        for choice in registry.describe()
-        if choice["parameters"]
-    ]
-    return f"name=integer, separated by commas. {'; '.join(taken)}."
-
-
-def _shown(parameter: dict[str, Any]) -> str:
-    return f"{parameter['name']} ({parameter['lowest']} to {parameter['highest']}, default {parameter['default']})"
-
-
-class AggregationParamsField(forms.CharField):
-    """Named integers as `FL_AGGREGATION_PARAMS` spells them."""
-
-    parser = integers()
-
-    def clean(self, value: Any) -> dict[str, int]:
-        text = super().clean(value)
-        try:
-            named: dict[str, int] = self.parser.read(text) if text else {}
-        except ValueError:
-            raise forms.ValidationError(f"Allowed: {self.parser.allowed}.", code="invalid") from None
-        return named
-
-
-class PpmField(forms.DecimalField):
-    """A positive number of at most six decimal places, in millionths."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=15, decimal_places=6, min_value=0, **kwargs)
-
-    def clean(self, value: Any) -> int | None:
-        number = super().clean(value)
-        return None if number is None else int(number * PPM)
-
-
-class StartForm(ServiceForm):
-    """What a round and a campaign have in common."""
-
-    model_name = forms.ChoiceField(label="model", choices=_model_choices)
-    aggregation_method = forms.ChoiceField(choices=_method_choices, required=False)
-    robust_method = forms.ChoiceField(choices=_robust_choices, required=False, help_text=f"what {registry.ROBUST} runs")
-    aggregation_params = AggregationParamsField(required=False, help_text=_params_help())
-    weighting = forms.ChoiceField(
-        choices=[("", "as usual for the model"), *((how, how) for how in weighting.WEIGHTINGS)],
-        required=False,
-        help_text="of the means; robust methods weigh all alike",
-    )
-    protection = forms.ChoiceField(
-        choices=[("", "as set (FL_PROTECTION)"), *((name, name) for name in PROTECTIONS)],
-        required=False,
-        help_text="what the coordinator sees of updates",
-    )
-    privacy_mode = forms.ChoiceField(
-        label="noise protects",
-        choices=[("", "as set (FL_PRIVACY_MODE)"), *((mode, mode) for mode in MODES)],
-        required=False,
-    )
-    epsilon = PpmField(required=False, help_text="what a round alone may spend, up to FL_PRIVACY_EPSILON")
-    clipping_norm = PpmField(required=False, help_text="up to FL_PRIVACY_CLIPPING_NORM")
-    min_orgs = forms.IntegerField(label="organisations needed", min_value=1, required=False)
-    timeout = forms.IntegerField(label="seconds to submit", min_value=1, required=False)
-
-
-class StartRoundForm(StartForm):
+class StartRoundAdminForm(StartRoundForm, ServiceForm):
     class Meta:
         model = TrainingRound
         exclude = tuple(field.name for field in TrainingRound._meta.fields)  # the form asks, the service fills
 
 
-class StartCampaignForm(StartForm):
-    rounds = forms.IntegerField(min_value=1, required=False, help_text="empty: FL_TRAINING_ROUNDS")
-
+class StartCampaignAdminForm(StartCampaignForm, ServiceForm):
     class Meta:
         model = Campaign
         exclude = tuple(field.name for field in Campaign._meta.fields)  # the form asks, the service fills
-
-
-_NOISE_FIELDS = {"privacy_mode": "mode", "epsilon": "epsilon_ppm", "clipping_norm": "clip_ppm"}
-
-
-def _chosen(values: dict[str, Any]) -> dict[str, Any]:
-    """What the operator filled in, as arguments of the services; the rest is left to the settings."""
-    rest = dict(values)
-    method, robust, params = (rest.pop(name) for name in ("aggregation_method", "robust_method", "aggregation_params"))
-    noise = {name: rest.pop(field) for field, name in _NOISE_FIELDS.items()}
-    filled = _filled(rest)
-    if _filled(noise):
-        filled["privacy"] = _filled(noise)
-    return filled | aggregation_choice(method, robust, params)
-
-
-def _filled(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in ("", None)}
 
 
 def _parts_of_round(**which: Any) -> Coalesce:
@@ -182,7 +74,7 @@ class TrainingRoundAdmin(ServiceFormAdmin):
     exclude = ("token", "lease_until")
     inlines = (ParticipantInline,)
     actions = ("abort",)
-    add_form = StartRoundForm
+    add_form = StartRoundAdminForm
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRound]:
         # Counted for the rows of a page alone: joined and grouped, every part of every round would be.
@@ -192,7 +84,7 @@ class TrainingRoundAdmin(ServiceFormAdmin):
         return rows.select_related("campaign").annotate(**counts)
 
     def start(self, request: HttpRequest, values: dict[str, Any]) -> TrainingRound:
-        return rounds.start_round(actor=actor_of(request), clock=CLOCK, **_chosen(values))
+        return rounds.start_round(actor=actor_of(request), clock=CLOCK, **chosen(values))
 
     @admin.display(description="submitted")
     def submitted(self, training_round: Any) -> str:
@@ -225,7 +117,7 @@ class CampaignAdmin(ServiceFormAdmin):
     list_filter = ("status", "model_name")
     search_fields = ("model_name", "stop_reason")
     actions = ("abort",)
-    add_form = StartCampaignForm
+    add_form = StartCampaignAdminForm
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         done = Count("rounds", filter=Q(rounds__status=TrainingRound.Status.COMPLETED))
@@ -233,12 +125,12 @@ class CampaignAdmin(ServiceFormAdmin):
         return rows.annotate(done=done)
 
     def start(self, request: HttpRequest, values: dict[str, Any]) -> Campaign:
-        chosen = _chosen(values)
+        choices = chosen(values)
         return campaigns.start_campaign(
             actor=actor_of(request),
-            model_name=chosen.pop("model_name"),
-            rounds=chosen.pop("rounds", None),
-            parameters=chosen,
+            model_name=choices.pop("model_name"),
+            rounds=choices.pop("rounds", None),
+            parameters=choices,
             clock=CLOCK,
         )
 

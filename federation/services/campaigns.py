@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from federation.errors import CampaignMissing, CampaignRunning, CampaignStateConflict, RoundParametersInvalid
 from federation.models import Campaign, TrainingRound
 from federation.services import model_versions
+from federation.services.round_plan import Outlook, outlook_on_round
 from federation.services.round_setup import bounded
 from federation.services.rounds import abort_round, start_round
 from federation.services.transitions import COORDINATOR
@@ -45,15 +46,7 @@ def start_campaign(
         CampaignRunning: the model has one already.
         RoundParametersInvalid and everything that `start_round` raises.
     """
-    model_name = model_name or settings.FLXDR.default_model
-    model_versions.require_known(model_name)
-    total = bounded(settings.FLXDR.training_rounds if rounds is None else rounds, 1, MAX_ROUNDS, field="rounds")
-    chosen = dict(parameters or {})
-    unknown = sorted(chosen.keys() - PARAMETERS)
-    if unknown:
-        raise RoundParametersInvalid(
-            f"no parameter {unknown[0]!r}", expected=", ".join(sorted(PARAMETERS)), field=unknown[0]
-        )
+    model_name, total, chosen = _checked(model_name, rounds, parameters)
     with transaction.atomic():
         campaign = _create(model_name, total, chosen, clock)
         record_event(
@@ -65,6 +58,27 @@ def start_campaign(
         )
         start_round(actor=actor, model_name=model_name, campaign=campaign, clock=clock, **chosen)
         return campaign
+
+
+def outlook_on_campaign(
+    *,
+    model_name: str | None = None,
+    rounds: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    clock: Clock,
+) -> Outlook:
+    """What a campaign would cost everybody, and what would refuse it now; starts nothing.
+
+    Args:
+        model_name, rounds, parameters: as `start_campaign`.
+    """
+    try:
+        model_name, total, chosen = _checked(model_name, rounds, parameters)
+        if Campaign.objects.filter(model_name=model_name, status=Campaign.Status.RUNNING).exists():
+            raise _already_running(model_name)
+    except FlxdrError as error:
+        return Outlook(None, rounds or settings.FLXDR.training_rounds, [], error)
+    return outlook_on_round(model_name=model_name, rounds=total, clock=clock, **chosen)
 
 
 def advance_campaign(*, campaign_id: int, clock: Clock) -> TrainingRound | None:
@@ -119,6 +133,22 @@ def require_abortable(*, campaign_id: int) -> None:
     _running(Campaign.objects.all(), campaign_id)
 
 
+def _checked(
+    model_name: str | None, rounds: int | None, parameters: Mapping[str, Any] | None
+) -> tuple[str, int, dict[str, Any]]:
+    """The campaign's model, its number of rounds, and what it fixes for them."""
+    model_name = model_name or settings.FLXDR.default_model
+    model_versions.require_known(model_name)
+    total = bounded(settings.FLXDR.training_rounds if rounds is None else rounds, 1, MAX_ROUNDS, field="rounds")
+    chosen = dict(parameters or {})
+    unknown = sorted(chosen.keys() - PARAMETERS)
+    if unknown:
+        raise RoundParametersInvalid(
+            f"no parameter {unknown[0]!r}", expected=", ".join(sorted(PARAMETERS)), field=unknown[0]
+        )
+    return model_name, total, chosen
+
+
 def _running(campaigns: QuerySet[Campaign], campaign_id: int) -> Campaign:
     campaign = campaigns.filter(pk=campaign_id).first()
     if campaign is None:
@@ -135,9 +165,11 @@ def _create(model_name: str, total: int, parameters: Mapping[str, Any], clock: C
                 model_name=model_name, rounds_total=total, parameters=dict(parameters), created_at=clock.now()
             )
     except IntegrityError as error:
-        raise CampaignRunning(
-            f"a campaign of {model_name} is running", action="Wait until it has ended, or abort it."
-        ) from error
+        raise _already_running(model_name) from error
+
+
+def _already_running(model_name: str) -> CampaignRunning:
+    return CampaignRunning(f"a campaign of {model_name} is running", action="Wait until it has ended, or abort it.")
 
 
 def _finish(campaign: Campaign, status: Campaign.Status, reason: str, actor: str, clock: Clock) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from django.conf import settings
 
@@ -24,6 +26,32 @@ def require_known(model_name: str) -> None:
     known = sorted({*registry.MODELS, settings.FLXDR.default_model})
     if model_name not in known:
         raise ModelMissing(f"no model {model_name!r}", expected=" | ".join(known))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a round starts from, whether it is stored yet or not.
+
+    Attributes:
+        model_hash, schema: None for a model whose schema the first accepted submission will fix.
+        row: None before the model's first round.
+    """
+
+    version: int
+    model_hash: str | None
+    schema: ModelSchema | None
+    row: ModelVersion | None
+
+
+def origin_of(model_name: str) -> Origin:
+    """What the next round of a model starts from; nothing is stored."""
+    parent = selectors.parent_version(model_name)
+    if parent is not None:
+        return Origin(parent.version, parent.model_hash, ModelSchema.from_json(parent.schema), parent)
+    spec = registry.get(model_name)
+    if spec is None:
+        return Origin(0, None, None, None)
+    return Origin(0, registry.initial_hash(model_name), codec.schema_of(spec.initial()), None)
 
 
 def ensure_parent(*, model_name: str, clock: Clock) -> ModelVersion | None:

@@ -6,131 +6,57 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 
-import ledger.selectors
-from federation import selectors
-from federation.errors import IncompatibleProtection, RoundMissing, RoundOpen, RoundStateConflict, WrongRoundNumber
+from federation.errors import RoundMissing, RoundOpen, RoundStateConflict
 from federation.masking.steps import Step
 from federation.models import Campaign, ModelVersion, Participant, TrainingRound
-from federation.protection.paillier import PAILLIER
 from federation.round_config import RoundConfig
-from federation.services import model_versions, reputation, round_privacy, round_setup
+from federation.services import model_versions, reputation
 from federation.services.attendance import Attendance
 from federation.services.masking import steps as masking_steps
 from federation.services.queue import AGGREGATE_ROUND, enqueue
 from federation.services.round_failure import fail_round
+from federation.services.round_plan import plan_round
 from federation.services.transitions import COORDINATOR, Status, move
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
 from ledger.services.locking import lock_chain
 from ledger.services.proposals import withdraw
-from models_ml.codec import ModelSchema
-from models_ml.fixed_point import MAX_UPDATE
 from privacy.services import budget
 
 
-def start_round(
-    *,
-    actor: str,
-    model_name: str | None = None,
-    round_number: int | None = None,
-    aggregation_method: str | None = None,
-    aggregation_params: Mapping[str, Any] | None = None,
-    min_orgs: int | None = None,
-    protection: str | None = None,
-    privacy: Mapping[str, Any] | None = None,
-    weighting: str | None = None,
-    local: Mapping[str, int] | None = None,
-    timeout: int | None = None,
-    campaign: Campaign | None = None,
-    clock: Clock,
-) -> TrainingRound:
+def start_round(*, actor: str, campaign: Campaign | None = None, clock: Clock, **choices: Any) -> TrainingRound:
     """Start the next round of a model and fix everything about it; what is not given comes from the settings.
 
     Args:
         actor: who starts it.
-        round_number: must be the next one, when given.
-        min_orgs: updates that the round needs; raised to what the aggregation can stand.
-        privacy: the round's own `mode`, `epsilon_ppm`, `clip_ppm` (see `round_privacy.noise_goal`).
-        timeout: seconds until the collection ends.
+        choices: as `round_plan.plan_round`.
 
     Raises:
-        ModelMissing, RoundOpen, WrongRoundNumber, TooFewOrganizations, TooManyUpdates, IncompatibleAggregation,
-        IncompatibleProtection, PrivacyRequired, RoundParametersInvalid, MethodInvalid, BudgetExhausted,
-        MechanismUnavailable, PrivacyParameterInvalid
+        BudgetExhausted, and everything that `plan_round` raises.
     """
-    model_name = model_name or settings.FLXDR.default_model
-    model_versions.require_known(model_name)
-    seconds = round_setup.bounded(
-        settings.FLXDR.federation_timeout if timeout is None else timeout, 1, round_setup.MAX_TIMEOUT, field="timeout"
-    )
-    chosen = round_setup.aggregation(model_name, aggregation_method, aggregation_params, weighting)
-    goal = round_privacy.noise_goal(model_name, privacy)
     with transaction.atomic():
-        number = _next_number(model_name, round_number)
-        organizations = selectors.eligible_organizations()
-        protected = round_setup.protection_of(protection, chosen, organizations)
-        needed = round_setup.minimum_of(min_orgs, chosen, organizations)
-        parent = model_versions.ensure_parent(model_name=model_name, clock=clock)
-        schema = ModelSchema.from_json(parent.schema) if parent else None
-        if protected.is_masked and schema is None:
-            raise IncompatibleProtection(
-                f"{model_name} has no schema yet, and a masked update cannot fix one",
-                expected="a model of the registry, or one that an earlier round fixed",
-                action="Start its first round with protection plain.",
-            )
-        local_training = round_setup.local_training(model_name, chosen, local)
-        shares = round_privacy.noise_shares(protected, least=needed, most=len(organizations))
-        mechanism = round_privacy.mechanism_of(model_name, goal, local_training, shares)
-        config = RoundConfig(
-            chain_id=ledger.selectors.chain_id(),
-            round_id=f"round-{number}-{secrets.token_hex(6)}",
-            round_number=number,
-            model_name=model_name,
-            model_schema=tuple((tensor.name, tensor.shape) for tensor in schema.tensors) if schema else None,
-            parent_hash=parent.model_hash if parent else None,
-            parent_version=parent.version if parent else 0,
-            aggregation_method=chosen.method,
-            aggregation_params=chosen.params,
-            weighting=chosen.weighting,
-            optimizer_state_hash=round_setup.optimizer_state(parent, chosen),
-            protection=protected.name,
-            frac_bits=protected.frac_bits,
-            max_abs=MAX_UPDATE,
-            clip_norm_ppm=round_privacy.clip_norm_ppm(mechanism),
-            n_max=len(organizations),
-            privacy=mechanism,
-            local=local_training,
-            participants=tuple(organization.org_id for organization in organizations),
-            min_orgs=needed,
-            deadline=clock.now() + timedelta(seconds=seconds),
-            masking_buckets=protected.buckets,
-            step_seconds=settings.FLXDR.masking_step_timeout if protected.is_masked else 0,
-            modulus_bits=int(settings.FLXDR.paillier_modulus_bits) if protected.name == PAILLIER.name else 0,
-        )
+        plan = plan_round(clock=clock, **choices)
+        config = plan.config
+        model_versions.ensure_parent(model_name=config.model_name, clock=clock)
         training_round = _create(config, campaign, clock)
         Participant.objects.bulk_create(
-            Participant(training_round=training_round, organization=organization) for organization in organizations
+            Participant(training_round=training_round, organization=organization) for organization in plan.organizations
         )
-        budget.reserve(org_ids=config.participants, round_id=config.round_id, mechanism=mechanism, clock=clock)
+        budget.reserve(org_ids=config.participants, round_id=config.round_id, mechanism=config.privacy, clock=clock)
         record_event(
             kind="round.started",
             actor=actor,
             subject=config.round_id,
             data={
-                "model": model_name,
-                "number": number,
+                "model": config.model_name,
+                "number": config.round_number,
                 "config_hash": config.config_hash,
                 "participants": list(config.participants),
-                "min_orgs": needed,
+                "min_orgs": config.min_orgs,
             },
             clock=clock,
         )
@@ -216,23 +142,6 @@ def stop_round(*, round_id: str, code: str, reason: str, actor: str, clock: Cloc
         if candidate is not None and candidate.proposal_id is not None:
             withdraw(proposal_id=candidate.proposal_id, actor=actor, reason=f"{code}: {reason}", clock=clock)
         return True
-
-
-def _next_number(model_name: str, requested: int | None) -> int:
-    rounds = TrainingRound.objects.filter(model_name=model_name)
-    open_round = rounds.filter(status__in=TrainingRound.OPEN).first()
-    if open_round is not None:
-        raise RoundOpen(
-            f"{open_round.round_id} of {model_name} is {open_round.status}",
-            action="Wait until it has ended, or abort it.",
-            round_id=open_round.round_id,
-        )
-    number: int = (rounds.aggregate(last=Max("number"))["last"] or 0) + 1
-    if requested is not None and requested != number:
-        raise WrongRoundNumber(
-            f"round {requested} of {model_name} is not the next one", expected=str(number), next_round_number=number
-        )
-    return number
 
 
 def _create(config: RoundConfig, campaign: Campaign | None, clock: Clock) -> TrainingRound:

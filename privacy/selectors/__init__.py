@@ -2,6 +2,7 @@
 
 from privacy.selectors.account import budget, charged
 from privacy.selectors.configuration import NOTES, SANITIZATION_NOTE, configuration
+from privacy.selectors.forecast import Forecast, forecast
 from privacy.selectors.noise import (
     NoiseGoal,
     RecordPlan,
@@ -16,6 +17,7 @@ from privacy.selectors.runway import runways
 __all__ = [
     "NOTES",
     "SANITIZATION_NOTE",
+    "Forecast",
     "NoiseGoal",
     "RecordPlan",
     "budget",
@@ -23,6 +25,7 @@ __all__ = [
     "configuration",
     "configured_goal",
     "cost_of",
+    "forecast",
     "limit_ppm",
     "planned_mechanism",
     "round_charges",

@@ -72,6 +72,17 @@ def reserve(*, org_ids: Sequence[str], round_id: str, mechanism: Mapping[str, An
     )
 
 
+def require_affordable(*, org_ids: Sequence[str], mechanism: Mapping[str, Any]) -> None:
+    """Refuse what `reserve` would refuse now because of somebody's budget; reserves nothing.
+
+    Raises:
+        BudgetExhausted, PrivacyParameterInvalid
+    """
+    parsed = parse(mechanism)
+    if parsed is not None and org_ids:
+        _require_budget(org_ids, parsed.release)
+
+
 def settle(*, round_id: str, org_ids: Sequence[str], clock: Clock) -> None:
     """Record that the round used these organisations' updates. Repeating it changes nothing.
 
