@@ -27,9 +27,6 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "submitted": ("good", _("submitted")),
     "left_out": ("warn", _("left out")),
     "missed": ("warn", _("missed")),
-    "reserved": ("active", _("reserved")),
-    "spent": ("none", _("spent")),
-    "unprotected": ("warn", _("unprotected")),
     # steps of masked rounds
     "advertise": ("active", _("joining")),
     "reveal": ("active", _("drawing groups")),

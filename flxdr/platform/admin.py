@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from typing import ClassVar
+
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.urls import reverse
 
 from flxdr.platform.models import AuditEvent, OutboxEvent, UsedToken
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Shows rows; nobody adds, changes or deletes them here, not even a superuser."""
+    """Shows rows; nobody adds, changes or deletes them here, not even a superuser.
+
+    Attributes:
+        page: the operator's page about a row, by the name of its route, and the row's fields that the route takes;
+            None where there is none. The administration links to it.
+    """
+
+    page: ClassVar[tuple[str, ...] | None] = None
+
+    def view_on_site(self, row: models.Model) -> str | None:
+        """Where the dashboard shows the row; None if one of the fields is empty."""
+        if self.page is None:
+            return None
+        route, *fields = self.page
+        values = [attrgetter(field)(row) for field in fields]
+        return None if None in values else reverse(route, args=values)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

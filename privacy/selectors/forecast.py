@@ -65,9 +65,7 @@ def forecast(org_ids: Sequence[str], mechanism: Mapping[str, Any], rounds: int) 
 
 def _figures(spent: Counter[Release], release: Release, rounds: int) -> tuple[float, float, float, int]:
     delta = settings.FLXDR.privacy_delta
-    left = rounds_until_exhausted(
-        spent=spent, per_round=release, budget_ppm=limit_ppm(), delta=delta, at_most=FARTHEST
-    )
+    left = rounds_until_exhausted(spent=spent, per_round=release, budget_ppm=limit_ppm(), delta=delta, at_most=FARTHEST)
     ahead = min(rounds, FARTHEST)
     used, after_one, after_all = (
         epsilon_ppm(spent + Counter({release: count}), delta) / PPM for count in (0, 1, ahead)
