@@ -98,6 +98,14 @@ class Env:
         group=OPERATORS,
     )
 
+    operator_2fa: str = variable(
+        "FL_OPERATOR_2FA",
+        choice("off", "optional", "required"),
+        {DEVELOPMENT: "optional", PRODUCTION: "required"},
+        "second factor of operators who sign in: not asked for, asked of those who have set one up, or of everybody",
+        group=OPERATORS,
+    )
+
     privacy_epsilon: float = variable(
         "FL_PRIVACY_EPSILON",
         real(above=0, at_most=1000),

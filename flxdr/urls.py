@@ -19,6 +19,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
+    path("", include("flxdr.operators.urls")),
     path("", include("flxdr.dashboard.urls")),
 ]
 

@@ -5,27 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django_otp.plugins.otp_static import admin as _static_admin  # noqa: F401 - it registers what is taken back below
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp import admin as _totp_admin  # noqa: F401
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from flxdr.core.errors import FlxdrError
+from flxdr.operators import second_factor
 from flxdr.operators.accounts import record_account
+from flxdr.operators.forms import SignInForm
 
 if TYPE_CHECKING:  # generic in Django's stubs only
     _UserAdmin = UserAdmin[User]
 else:
     _UserAdmin = UserAdmin
 
-admin.site.unregister(User)
+admin.site.login_form = SignInForm
+admin.site.login_template = "operators/login.html"
+admin.site.unregister((User, TOTPDevice, StaticDevice))  # devices hold secrets: nobody looks at them
 
 
 @admin.register(User)
 class OperatorAdmin(_UserAdmin):
     """Django's page of accounts, whose every step is recorded beside Django's own log, which the trail is not."""
 
-    list_display = ("username", "is_active", "is_staff", "is_superuser", "last_login")
+    list_display = ("username", "is_active", "is_staff", "is_superuser", "second_factor", "last_login")
+    actions = ("reset_second_factor",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        devices = TOTPDevice.objects.filter(user=OuterRef("pk"), confirmed=True)
+        return super().get_queryset(request).annotate(has_device=Exists(devices))
+
+    @admin.display(boolean=True, ordering="has_device")
+    def second_factor(self, user: Any) -> bool:
+        return bool(user.has_device)
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("otp_totp.delete_totpdevice")
+
+    @admin.action(description="Reset the second factor: the device is lost", permissions=["reset"])
+    def reset_second_factor(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        for user in rows:
+            if user == request.user:
+                self.message_user(request, f"{user}: remove your own with a code, on its page.", messages.ERROR)
+                continue
+            try:
+                second_factor.reset(user=user, actor=_actor(request))
+            except FlxdrError as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                self.message_user(request, f"{user}: has no second factor any more.", messages.SUCCESS)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         record_account("added", obj, actor=_actor(request))

@@ -15,7 +15,10 @@ class OperatorsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from flxdr.operators.granting import grant_roles  # noqa: PLC0415 - it needs the apps to be loaded
+        from flxdr.operators import signals  # noqa: PLC0415 - they need the apps to be loaded
+        from flxdr.operators.granting import grant_roles  # noqa: PLC0415
+
+        signals.connect()
 
         # Of the groups' application: the signal comes only for applications with models, and this one has none.
         post_migrate.connect(grant_roles, sender=apps.get_app_config("auth"), dispatch_uid="operators.grant_roles")

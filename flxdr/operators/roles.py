@@ -29,6 +29,7 @@ AUDITED = frozenset({"platform.export_auditevent"})
 MANAGED = {
     "auth.user": ("view", "add", "change", "delete"),
     "auth.group": ("view", "add", "change", "delete"),
+    "otp_totp.totpdevice": ("delete",),  # reset the second factor of somebody who lost it
 }
 """Accounts and what belongs to them, by model, with the actions on them."""
 
@@ -36,7 +37,7 @@ DESCRIPTIONS = {
     VIEWER: "looks at everything",
     OPERATOR: "looks, and operates: organisations, enrolment tokens, rounds, campaigns, proposals, confirmations",
     AUDITOR: "looks, and exports the audit trail",
-    ADMINISTRATOR: "does all of this, and manages accounts and their roles",
+    ADMINISTRATOR: "does all of this, manages accounts and their roles, and resets lost second factors",
 }
 
 

@@ -70,3 +70,10 @@ class BlobDamaged(Unavailable):
 
     code = "blob_damaged"
     title = "Stored file damaged"
+
+
+class SecondFactorNeeded(Forbidden):
+    """A browser's session that has not shown the second factor that it must have."""
+
+    code = "second_factor_needed"
+    title = "Second factor needed"

@@ -12,10 +12,9 @@ from django.test import Client
 
 from flxdr.operators.roles import ADMINISTRATOR, OPERATOR, ROLES, VIEWER
 from flxdr.platform.models import AuditEvent
-from tests.operators.accounts import account, signed_in
+from tests.operators.accounts import PASSWORD, account, signed_in
 
 pytestmark = pytest.mark.django_db
-PASSWORD = "correct horse battery"
 
 
 def create(*arguments: str, monkeypatch: pytest.MonkeyPatch, password: str = PASSWORD) -> str:

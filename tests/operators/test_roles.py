@@ -95,8 +95,9 @@ def test_staff_without_a_role_sees_nothing() -> None:
 @pytest.mark.parametrize("action", ["approve", "suspend"])
 def test_actions_of_the_admin_are_for_those_who_operate(role: str, action: str, organization: Organization) -> None:
     Organization.objects.update(status="pending" if action == "approve" else "active")
+    client = signed_in(account(role))
     events = AuditEvent.objects.count()
-    signed_in(account(role)).post(
+    client.post(
         reverse("admin:federation_organization_changelist"),
         {"action": action, "_selected_action": str(organization.pk), "asked": "yes", "reason": "x"},
     )

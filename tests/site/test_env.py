@@ -173,6 +173,7 @@ BAD = {
     "FL_LOG_LEVEL": "verbose",
     "FL_BEHIND_PROXY": "2",
     "FL_TWO_PERSON": "mostly",
+    "FL_OPERATOR_2FA": "true",
     "BACKEND_PORT": "80000",
     "BACKEND_HOST": "local host",
     "TELEMETRY_BACKEND": "rabbit",

@@ -13,10 +13,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from flxdr.core.errors import Forbidden
-from flxdr.platform.auth import directory
+from flxdr.platform.auth import directory, second_factor
 from flxdr.platform.auth.principal import DEVELOPMENT_OPERATOR, Principal
 from flxdr.platform.auth.verification import VerifiedToken, spend, verified
-from flxdr.platform.errors import TokenInvalid
+from flxdr.platform.errors import SecondFactorNeeded, TokenInvalid
 
 OPERATING = "federation.change_traininground"
 """The permission that stands for operating: roles hold all permissions of this kind, or none."""
@@ -49,9 +49,10 @@ class BearerAuthentication(BaseAuthentication):
 class OperatorSessionAuthentication(SessionAuthentication):
     """A member of staff who is logged in; writes need the CSRF token, and a role that operates.
 
-    One whose role only looks is refused here: as somebody unknown it might pass for the machine's own user below.
+    One that is not enough is refused here: as somebody unknown it might pass for the machine's own user below.
 
     Raises:
+        SecondFactorNeeded: what `FL_OPERATOR_2FA` asks for was not shown.
         Forbidden: a write, and the role does not operate.
     """
 
@@ -60,6 +61,11 @@ class OperatorSessionAuthentication(SessionAuthentication):
         if user is None or not user.is_active or not user.is_staff:
             return None
         self.enforce_csrf(request)
+        if not second_factor.is_satisfied(user):
+            raise SecondFactorNeeded(
+                "the session has not shown its second factor",
+                action="Open /account/two-factor in the browser.",
+            )
         if request.method not in SAFE_METHODS and not user.has_perm(OPERATING):
             raise Forbidden(
                 f"the role of {user.get_username()} looks and does not operate",

@@ -1,0 +1,38 @@
+"""Sign-ins in the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axes.handlers.proxy import AxesProxyHandler
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.db import transaction
+from django.http import HttpRequest
+
+from flxdr.operators.accounts import LONGEST_SUBJECT
+from flxdr.platform.audit import record_event
+
+
+def connect() -> None:
+    user_logged_in.connect(_record_sign_in, dispatch_uid="operators.signed_in")
+    user_login_failed.connect(_record_failure, dispatch_uid="operators.sign_in_failed")
+
+
+def _record_sign_in(*, user: User, **_: Any) -> None:
+    with transaction.atomic():
+        record_event(
+            kind="operator.signed_in",
+            actor=f"operator:{user.username}",
+            subject=user.username[:LONGEST_SUBJECT],
+            data={"second_factor": getattr(user, "otp_device", None) is not None},
+        )
+
+
+def _record_failure(*, credentials: dict[str, Any], request: HttpRequest, **_: Any) -> None:
+    """Of accounts that exist, and not once they are locked: strangers must not fill the trail."""
+    name = str(credentials.get("username") or "")
+    if not User.objects.filter(username=name).exists() or not AxesProxyHandler.is_allowed(request, credentials):
+        return
+    with transaction.atomic():
+        record_event(kind="operator.sign_in_failed", actor="anonymous", subject=name[:LONGEST_SUBJECT], data={})
