@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from federation.services.confirmations import LONGEST_REASON
+from federation.services.reasons import LONGEST_REASON
 
 
 class AbortForm(forms.Form):
