@@ -23,6 +23,7 @@ from federation.aggregation.errors import MethodInvalid
 from flxdr.core.errors import Misconfigured
 from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.env import Env
+from flxdr.platform.auth import second_factor
 from flxdr.platform.configuration import variables_of
 from flxdr.platform.identity import check_public_half
 
@@ -59,6 +60,12 @@ def _production_secrets(env: Env) -> Iterator[CheckMessage]:
             "FL_ALLOWED_HOSTS is not set, and FL_ENV=production.",
             hint="Set it to the host names under which the coordinator is reached, such as fl.example.org.",
             id="flxdr.E013",
+        )
+    if env.operator_2fa != second_factor.REQUIRED:
+        yield CheckWarning(
+            f"FL_OPERATOR_2FA={env.operator_2fa}, and FL_ENV=production: an operator's password alone is enough.",
+            hint="Set FL_OPERATOR_2FA=required.",
+            id="flxdr.W013",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,11 +31,12 @@ from flxdr.core.clock import ManualClock
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.models import AuditEvent
 from tests.federation.conftest import Stored
+from tests.federation.threads import in_threads
 from tests.support.federation import SimulatedFederation
 
 pytestmark = pytest.mark.django_db
 Action = ConfirmationRequest.Action
-KIM, SAM = "operator:kim", "operator:sam"
+KIM, SAM, LEE = "operator:kim", "operator:sam", "operator:lee"
 
 
 @pytest.fixture
@@ -234,7 +236,7 @@ class TestDecided:
         confirmations.confirm(request_id=asked.pk, actor=SAM, clock=clock)
         before = stored.count()
         with pytest.raises(ConfirmationClosed, match="confirmed"):
-            confirmations.confirm(request_id=asked.pk, actor="operator:lee", clock=clock)
+            confirmations.confirm(request_id=asked.pk, actor=LEE, clock=clock)
         with pytest.raises(ConfirmationClosed, match="confirmed"):
             confirmations.cancel(request_id=asked.pk, actor=KIM, clock=clock)
         assert stored.count() == before
@@ -325,3 +327,18 @@ def test_the_page_tells_of_all_in_bounded_queries(
     with django_assert_num_queries(1):
         waiting = selectors.waiting_confirmations(clock.now())
     assert [row.action for row in waiting] == [Action.READMIT, Action.ABORT_ROUND, Action.ABORT_CAMPAIGN]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_decide_at_once_decide_once(pair: SimulatedFederation, clock: ManualClock) -> None:
+    asked = suspension(clock)
+    answers = in_threads(
+        *(partial(confirmations.confirm, request_id=asked.pk, actor=actor, clock=clock) for actor in (SAM, LEE)),
+        partial(confirmations.cancel, request_id=asked.pk, actor=KIM, clock=clock),
+    )
+    decided = [answer for answer in answers if isinstance(answer, ConfirmationRequest)]
+    refused = [answer for answer in answers if isinstance(answer, ConfirmationClosed)]
+    assert (len(decided), len(refused)) == (1, 2), answers
+    is_confirmed = decided[0].status == "confirmed"
+    assert state(Action.SUSPEND, "org-alpha")[0] == ("suspended" if is_confirmed else "active")
+    assert AuditEvent.objects.filter(kind="organization.suspended").count() == int(is_confirmed)

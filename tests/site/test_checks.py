@@ -25,6 +25,7 @@ COMPLETE: dict[str, Any] = {
     "pqc_sk_b64": KEY.seed,
     "pqc_pk_b64": KEY.public.spki,
     "allowed_hosts": ("fl.example.org",),
+    "operator_2fa": "required",
 }
 EMAIL = {
     "notify_email": ("kim@example.org",),
@@ -94,6 +95,12 @@ def test_incomplete_production_is_refused(env: Any, changes: dict[str, Any], exp
     if expected:
         with pytest.raises(Misconfigured, match=expected[0]):
             refuse_to_boot_misconfigured()
+
+
+@pytest.mark.parametrize("mode", ["off", "optional"])
+def test_production_that_leaves_passwords_alone_is_warned(env: Any, mode: str) -> None:
+    env(**COMPLETE | {"operator_2fa": mode})
+    assert (identifiers(ERROR), identifiers(WARNING)) == ([], ["flxdr.W013"])
 
 
 def test_development_says_loudly_what_it_leaves_open(caplog: pytest.LogCaptureFixture) -> None:
