@@ -80,6 +80,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "flxdr.notifications.context.open_notifications",
+                "flxdr.dashboard.confirmations.context.waiting",
             ],
             "libraries": {"pages": "flxdr.dashboard.tags"},
         },

@@ -17,6 +17,17 @@ def waiting_confirmations(now: datetime, *, at_most: int = 100) -> Sequence[Conf
     return list(_open(now).order_by("pk")[:at_most])
 
 
+def waiting_count(now: datetime) -> int:
+    """How many requests wait for a second operator."""
+    return _open(now).count()
+
+
+def decided_confirmations(now: datetime, *, limit: int, offset: int) -> tuple[Sequence[ConfirmationRequest], int]:
+    """Requests that wait no more, newest first, and how many there are."""
+    rows = ConfirmationRequest.objects.exclude(status=ConfirmationRequest.Status.WAITING, expires_at__gt=now)
+    return list(rows[offset : offset + limit]), rows.count()
+
+
 def waiting_confirmation(action: ConfirmationRequest.Action, subject: str, now: datetime) -> ConfirmationRequest | None:
     """The request for this very action that may still be confirmed, if there is one."""
     return _open(now).filter(action=action, subject=subject).first()

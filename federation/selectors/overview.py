@@ -38,7 +38,7 @@ def newest_round() -> TrainingRound | None:
 
 def organizations_at_a_glance(now: datetime) -> list[OrganizationGlance]:
     """All organisations by name, told apart by when they were last heard of."""
-    return [_glance(organization, now) for organization in Organization.objects.order_by("org_id")]
+    return [glance_of(organization, now) for organization in Organization.objects.order_by("org_id")]
 
 
 def suspects(training_round: TrainingRound, *, at_most: int = 20) -> Sequence[Participant]:
@@ -60,7 +60,8 @@ def metrics_by_round(model_name: str, *, newest: int = 50) -> Sequence[RoundMetr
     return [RoundMetrics(number, metrics) for number, metrics in reversed(rows)]
 
 
-def _glance(organization: Organization, now: datetime) -> OrganizationGlance:
+def glance_of(organization: Organization, now: datetime) -> OrganizationGlance:
+    """How an organisation is, and why that is said."""
     if organization.status == Organization.Status.PENDING:
         return OrganizationGlance(organization, "pending", "waits for an operator's approval")
     if organization.status == Organization.Status.SUSPENDED:

@@ -27,6 +27,8 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "submitted": ("good", _("submitted")),
     "left_out": ("warn", _("left out")),
     "missed": ("warn", _("missed")),
+    "counted": ("good", _("counted")),
+    "uncounted": ("warn", _("not counted")),
     # steps of masked rounds
     "advertise": ("active", _("joining")),
     "reveal": ("active", _("drawing groups")),
@@ -34,7 +36,6 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "masked_input": ("active", _("masked updates")),
     "consistency": ("active", _("consistency")),
     "unmask": ("active", _("unmasking")),
-    "open": ("active", _("open")),
     # organisations and their keys
     "pending": ("warn", _("waits for approval")),
     "active": ("none", _("active")),
@@ -46,6 +47,9 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "unproven": ("warn", _("without proof")),
     "proven": ("good", _("proven")),
     "revoked": ("bad", _("revoked")),
+    "in force": ("good", _("in force")),
+    "usable": ("active", _("can be used")),
+    "used": ("none", _("used")),
     # versions and proposals
     "initial": ("none", _("starting point")),
     "candidate": ("active", _("waits for approvals")),
@@ -53,6 +57,7 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "refused": ("bad", _("refused")),
     "withdrawn": ("bad", _("withdrawn")),
     "queued": ("none", _("queued")),
+    "open": ("active", _("open")),
     "sealed": ("good", _("sealed")),
     "rejected": ("bad", _("rejected")),
     "expired": ("warn", _("expired")),
@@ -67,6 +72,8 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "runs_out": ("warn", _("runs out soon")),
     "enabled": ("good", _("in force")),
     "disabled": ("none", _("not in force")),
+    "late": ("none", _("approved late")),
+    "unanswered": ("none", _("no answer")),
     # confirmations and notifications
     "waiting": ("warn", _("waits for a second operator")),
     "confirmed": ("good", _("confirmed")),

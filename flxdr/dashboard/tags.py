@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from flxdr.dashboard.states import tone_of, word_of
 register = template.Library()
 _CLOCK = SystemClock()
 _HASH_SHOWN = 12
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @register.simple_tag
@@ -80,6 +82,12 @@ def short(digest: str | None) -> SafeString:
     if not digest:
         return format_html('<span class="quiet">{}</span>', _("none"))
     return format_html('<code class="hash" title="{}">{}…</code>', digest, digest[:_HASH_SHOWN])
+
+
+@register.filter
+def brief(text: str) -> str:
+    """A sentence in which every hash is cut to its beginning."""
+    return _HASH.sub(lambda found: f"{found[0][:_HASH_SHOWN]}…", text)
 
 
 @register.simple_tag

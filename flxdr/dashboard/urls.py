@@ -8,6 +8,8 @@ urlpatterns = [
     path("", include("flxdr.dashboard.overview.urls")),
     path("rounds/", include("flxdr.dashboard.rounds.urls")),
     path("organizations/", include("flxdr.dashboard.organizations.urls")),
+    path("enrolment/", include("flxdr.dashboard.enrolment.urls")),
+    path("confirmations/", include("flxdr.dashboard.confirmations.urls")),
     path("ledger/", include("flxdr.dashboard.ledger.urls")),
     path("privacy/", include("flxdr.dashboard.privacy.urls")),
     path("models/", include("flxdr.dashboard.models.urls")),

@@ -34,6 +34,7 @@ from ledger.selectors.proposals import (
     unsigned_by_coordinator,
 )
 from ledger.selectors.releases import chain_state, lineage, release_hash, releases_of
+from ledger.selectors.standing import keys_of, proposals_about, votes_of, witnessing_of
 from ledger.selectors.tree import newest_tree_position, stored_tree, tree_nodes, tree_rows
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "is_retired",
     "key_at",
     "key_set",
+    "keys_of",
     "last_pass",
     "late_approvals_of",
     "lineage",
@@ -60,6 +62,7 @@ __all__ = [
     "newest_tree_position",
     "proposal_by_id",
     "proposal_of_round",
+    "proposals_about",
     "proposals_for",
     "proposals_page",
     "quorum_policy",
@@ -72,5 +75,7 @@ __all__ = [
     "tree_nodes",
     "tree_rows",
     "unsigned_by_coordinator",
+    "votes_of",
     "was_member",
+    "witnessing_of",
 ]

@@ -11,12 +11,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from federation.models import Organization, TrainingRound
-from federation.services import enrolment, reconcile, rounds
+from federation.models import ConfirmationRequest, Organization, TrainingRound
+from federation.services import confirmations, enrolment, enrolment_tokens, reconcile, rounds
 from federation.services.detections import share_detection
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.notifications.services.review import review
@@ -39,6 +40,7 @@ NAMES = {
 QUIET = "university-lab"
 OUTLIER = "isp-delta"
 OPERATOR = "operator:alice"
+Action = ConfirmationRequest.Action
 SCALE = 2.0**-9
 SHOWN: dict[str, Any] = {"privacy_mode": "record", "privacy_epsilon": 3.0, "training_rounds": 30}
 """Settings under which the showcase has most to show: rounds with noise, of a budget that they use up."""
@@ -209,6 +211,7 @@ class Showcase:
             clock=self.clock,
         )
         self.clock.advance(datetime.now(UTC) - self.clock.now())
+        self._ask()
         verify_stored(clock=self.clock, actor=OPERATOR, full=True)
         opened = rounds.start_round(actor=OPERATOR, model_name=TGNN, min_orgs=3, timeout=7200, clock=self.clock)
         self._submit(opened, 0.93, ("bank-north", "energy-grid"))
@@ -216,6 +219,26 @@ class Showcase:
         now = datetime.now(UTC)
         Organization.objects.filter(org_id__in=NAMES).update(last_seen_at=now)
         Organization.objects.filter(org_id=QUIET).update(last_seen_at=now - timedelta(hours=31))
+
+    def _ask(self) -> None:
+        """Requests of two operators: one is decided, two wait; and enrolment tokens, one of them expired."""
+        ask = partial(confirmations.request_action, clock=self.clock)
+        given_up = ask(
+            action=Action.SUSPEND, subject="water-works", reason="no answer for a week", actor="operator:bob"
+        )
+        assert given_up is not None
+        confirmations.cancel(request_id=given_up.pk, actor=OPERATOR, clock=self.clock)
+        ask(action=Action.READMIT, subject="old-member", reason="they signed the new agreement", actor=OPERATOR)
+        ask(
+            action=Action.SUSPEND,
+            subject=OUTLIER,
+            reason="its updates are left out again and again, and nobody there answers the telephone",
+            actor="operator:operator",
+        )
+        for org_id, days in (("metro-transit", 7), ("city-archive", 0.01)):
+            enrolment_tokens.create_enrolment_token(
+                org_id=org_id, lifetime=timedelta(days=days), actor=OPERATOR, clock=self.clock
+            )
 
     def _key_of(self, org_id: str) -> str:
         key = next(each.key for each in self.federation.organizations if each.org_id == org_id)

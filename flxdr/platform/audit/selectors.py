@@ -22,3 +22,8 @@ def events_about(subject: str, *, kinds: Sequence[str], newest: int) -> Sequence
     """The newest events of those kinds about one subject, oldest first."""
     rows = AuditEvent.objects.filter(subject=subject, kind__in=kinds).order_by("-id")
     return list(reversed(rows[:newest]))
+
+
+def newest_events_about(subject: str, *, limit: int) -> Sequence[AuditEvent]:
+    """The newest events about one subject, newest first."""
+    return list(AuditEvent.objects.filter(subject=subject).order_by("-id")[:limit])
