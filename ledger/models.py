@@ -64,7 +64,11 @@ class Block(AppendOnly):
     class Meta:
         db_table = "blocks"
         ordering = ("-height",)
-        indexes = (models.Index(fields=("model_hash", "height"), name="blocks_model_hash_height"),)
+        indexes = (
+            models.Index(fields=("model_hash", "height"), name="blocks_model_hash_height"),
+            models.Index(fields=("type", "height"), name="blocks_type_height"),
+            models.Index(fields=("timestamp",), name="blocks_timestamp"),
+        )
         constraints = (
             models.UniqueConstraint(fields=("model_name", "model_version"), name="one_block_per_model_version"),
             models.CheckConstraint(

@@ -1,4 +1,4 @@
-"""A long list in pages; which one is shown stands in the URL."""
+"""A long list in pages; which one is shown stands in the URL, as a number or as the key at which it begins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+
+from flxdr.platform.keyset import Cursor
 
 PAGE_SIZE = 50
 
@@ -58,3 +60,14 @@ class Pages:
     def count(self) -> int:
         """The number of the last page."""
         return max(1, -(-self.total // self.window.limit))
+
+
+def cursor_of(request: HttpRequest) -> Cursor:
+    """`?before=` or `?after=` a key, for lists of which nobody counts the pages; the newest rows if it is none."""
+    before, after = _key(request.GET.get("before", "")), _key(request.GET.get("after", ""))
+    return Cursor(before=before) if after is None else Cursor(after=after)
+
+
+def _key(text: str) -> int | None:
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    return int(sign + digits) if digits.isascii() and digits.isdecimal() and len(digits) < 16 else None

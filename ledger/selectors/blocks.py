@@ -104,6 +104,12 @@ def cosignatures(size: int) -> list[Cosignature]:
     return list(Cosignature.objects.filter(size=size).select_related("witness"))
 
 
+def newest_cosigned() -> int | None:
+    """The size of the newest checkpoint that any witness cosigned; None if there is none."""
+    newest: int | None = Cosignature.objects.aggregate(newest=Max("size"))["newest"]
+    return newest
+
+
 def statements_about(height: int) -> list[ReleaseStatement]:
     """What organisations attest of the release at a height.
 

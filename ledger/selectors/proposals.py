@@ -63,3 +63,20 @@ def unsigned_by_coordinator() -> QuerySet[Proposal]:
     """Open proposals that wait for the coordinator's signature."""
     signed = Approval.objects.filter(org_id=COORDINATOR).values("block_hash")
     return Proposal.objects.filter(Q(status=Proposal.Status.OPEN) & ~Q(block_hash__in=signed))
+
+
+def count_waiting() -> int:
+    """How many proposals are open or queued."""
+    return Proposal.objects.filter(status__in=(Proposal.Status.OPEN, Proposal.Status.QUEUED)).count()
+
+
+def proposals_matching(
+    *, status: str = "", number: int | None = None, limit: int, offset: int
+) -> tuple[list[Proposal], int]:
+    """Proposals without their headers, newest first, and how many match; what is empty does not restrict."""
+    rows = Proposal.objects.order_by("-id").defer("header", "content")
+    if status:
+        rows = rows.filter(status=status)
+    if number is not None:
+        rows = rows.filter(pk=number)
+    return list(rows[offset : offset + limit]), rows.count()

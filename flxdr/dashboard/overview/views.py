@@ -42,4 +42,4 @@ def verify_chain(request: HttpRequest) -> HttpResponse:
         messages.success(request, f"All {verified.report['blocks_verified']} blocks verify.")
     else:
         messages.error(request, f"Block {bad['height']} does not verify: {bad['code']} ({bad['field']}).")
-    return redirect("overview")
+    return redirect("ledger:index" if request.POST.get("next") == "ledger" else "overview")
