@@ -76,6 +76,20 @@ def millionths(value: int | None) -> str:
     return "-" if value is None else f"{value / 1_000_000:.6g}"
 
 
+@register.filter
+def percent(share: float) -> str:
+    """A part of one, in per cent."""
+    return f"{100 * share:.1f} %"
+
+
+@register.simple_tag
+def block_link(height: int | None) -> SafeString:
+    """A block by its height."""
+    if height is None:
+        return format_html('<span class="quiet">{}</span>', _("none"))
+    return format_html("<span>{}</span>", height)
+
+
 @register.simple_tag
 def short(digest: str | None) -> SafeString:
     """The beginning of a hash; the whole of it is there to be read out, copied and printed."""

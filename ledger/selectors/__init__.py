@@ -33,6 +33,7 @@ from ledger.selectors.proposals import (
     revocations_against,
     unsigned_by_coordinator,
 )
+from ledger.selectors.release_outcomes import attested, withdrawal_of
 from ledger.selectors.releases import chain_state, lineage, release_hash, releases_of
 from ledger.selectors.standing import keys_of, proposals_about, votes_of, witnessing_of
 from ledger.selectors.tree import newest_tree_position, stored_tree, tree_nodes, tree_rows
@@ -40,6 +41,7 @@ from ledger.selectors.tree import newest_tree_position, stored_tree, tree_nodes,
 __all__ = [
     "answers_to",
     "approvals_of",
+    "attested",
     "block_at",
     "blocks_page",
     "chain_id",
@@ -77,5 +79,6 @@ __all__ = [
     "unsigned_by_coordinator",
     "votes_of",
     "was_member",
+    "withdrawal_of",
     "witnessing_of",
 ]

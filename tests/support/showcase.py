@@ -269,4 +269,8 @@ def _metrics(org_id: str, quality: float) -> dict[str, float]:
         "macro_binary_f1": round(quality + 0.04 * own, 4),
         "average_precision": round(min(quality + 0.07 + 0.02 * own, 0.999), 4),
         "loss": round(1.2 - quality + 0.05 * own, 4),
+        **{
+            f"recall.{family}": round(min(quality * ease + 0.05 * own, 1.0), 4)
+            for family, ease in {"scan": 1.06, "bruteforce": 0.97, "c2": 0.82}.items()
+        },
     }

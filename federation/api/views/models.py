@@ -10,13 +10,12 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.response import Response
 
 from federation import selectors
-from federation.api.byte_ranges import serve
+from federation.api.model_file import MODEL_MEDIA_TYPE, model_file
 from federation.api.responses import ModelsAnswer, RegistryAnswer
 from federation.api.views.base import MODEL, FederationViewSet, principal_of
 from flxdr.platform.api.parameters import LimitOffset
 from flxdr.platform.api.schema import LIMIT_OFFSET
 from flxdr.platform.auth.permissions import IsOperatorOrOrganization
-from flxdr.platform.storage.blobs import blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from rest_framework.parsers import BaseParser
     from rest_framework.renderers import BaseRenderer
     from rest_framework.request import Request
-
-MODEL_MEDIA_TYPE = "application/vnd.safetensors"
-STANDING_HEADER = "Model-Standing"
 
 
 class OneRepresentation(BaseContentNegotiation):
@@ -74,11 +70,7 @@ class ModelFileViewSet(FederationViewSet):
     def retrieve(self, request: Request, model_hash: str) -> HttpResponseBase:
         principal = principal_of(request)
         version = selectors.model_by_hash(model_hash, viewer=principal.org_id)
-        answer = serve(
-            blobs().path(version.blob_digest), meta=request.META, etag=version.model_hash, content_type=MODEL_MEDIA_TYPE
-        )
-        answer.headers[STANDING_HEADER] = version.status
-        return answer
+        return model_file(version, meta=request.META)
 
 
 class ModelViewSet(FederationViewSet):
