@@ -16,7 +16,7 @@ from privacy.selectors.account import charged
 from privacy.selectors.noise import limit_ppm
 
 FARTHEST = 1000
-"""Rounds ahead that are looked at: whoever can pay for so many runs out of nothing."""
+"""Rounds ahead that are looked at, or as many as are asked about: whoever can pay for so many runs out of nothing."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Forecast:
     Attributes:
         used, after_one, after_all: epsilon now, after one round, and after all of them.
         total: the budget.
-        rounds_left: rounds alike that the budget still pays for, counted up to `FARTHEST`.
+        rounds_left: rounds alike that the budget still pays for, counted as far as is looked.
     """
 
     org_id: str
@@ -65,9 +65,10 @@ def forecast(org_ids: Sequence[str], mechanism: Mapping[str, Any], rounds: int) 
 
 def _figures(spent: Counter[Release], release: Release, rounds: int) -> tuple[float, float, float, int]:
     delta = settings.FLXDR.privacy_delta
-    left = rounds_until_exhausted(spent=spent, per_round=release, budget_ppm=limit_ppm(), delta=delta, at_most=FARTHEST)
-    ahead = min(rounds, FARTHEST)
+    left = rounds_until_exhausted(
+        spent=spent, per_round=release, budget_ppm=limit_ppm(), delta=delta, at_most=max(FARTHEST, rounds)
+    )
     used, after_one, after_all = (
-        epsilon_ppm(spent + Counter({release: count}), delta) / PPM for count in (0, 1, ahead)
+        epsilon_ppm(spent + Counter({release: count}), delta) / PPM for count in (0, 1, rounds)
     )
     return used, after_one, after_all, left
