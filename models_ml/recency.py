@@ -39,7 +39,7 @@ class Timeline:
     def recent(self, group: Int64, marked: npt.NDArray[np.bool_] | None = None) -> Int64:
         """How many records of the same group lie within the window up to each record (only `marked` ones, if given)."""
         keys = group * (self._size + 1) + self._place
-        order = np.argsort(keys)
+        order = np.argsort(keys, kind="stable")
         ones = np.ones(self._size, dtype=np.int64) if marked is None else marked[order].astype(np.int64)
         before = np.concatenate(([0], np.cumsum(ones)))
         first = np.searchsorted(keys[order], group * (self._size + 1) + self._window_start)
@@ -49,7 +49,7 @@ class Timeline:
 
     def gap(self, group: Int64) -> Float64:
         """Seconds since the group's previous record, infinity for its first."""
-        order = np.argsort(group * (self._size + 1) + self._place)
+        order = np.argsort(group * (self._size + 1) + self._place, kind="stable")
         same = group[order][1:] == group[order][:-1]
         gaps = np.full(self._size, np.inf)
         gaps[order[1:][same]] = np.diff(self._times[order])[same]
@@ -58,11 +58,24 @@ class Timeline:
 
 def groups_of(*columns: npt.NDArray[Any]) -> Int64:
     """One number per distinct combination of the columns' values."""
-    group = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        values, codes = np.unique(column, return_inverse=True)
-        _, group = np.unique(group * len(values) + codes, return_inverse=True)
-    return group.astype(np.int64)
+    return joined(*map(numbered, columns))
+
+
+def numbered(column: npt.NDArray[Any]) -> Int64:
+    """Numbers (n,) from 0 that are equal where the values are; in order of the values."""
+    order = np.argsort(column, kind="stable")  # flows of a host come in runs, which this one makes use of
+    values = column[order]
+    numbers = np.empty(len(column), dtype=np.int64)
+    numbers[order[:1]] = 0
+    numbers[order[1:]] = np.cumsum(values[1:] != values[:-1])
+    return numbers
+
+
+def joined(group: Int64, *others: Int64) -> Int64:
+    """One number per distinct combination of numbers, each as `numbered` gives them."""
+    for other in others:
+        group = numbered(group * (other.max(initial=0) + 1) + other)
+    return group
 
 
 def recent_activity(stream: EdgeStream) -> tuple[Int64, Float64]:
@@ -78,8 +91,8 @@ def recent_activity(stream: EdgeStream) -> tuple[Int64, Float64]:
 def activity_of(times: Float64, src: Hosts, dst: Hosts, port: npt.NDArray[np.int32]) -> tuple[Int64, Float64]:
     """`recent_activity` of records given by the four columns (n,) that it looks at."""
     timeline = Timeline(times)
-    source, destination = groups_of(src), groups_of(dst)
-    pair, service = groups_of(src, dst), groups_of(src, port)
+    source, destination, door = numbered(src), numbered(dst), numbered(port)
+    pair, service = joined(source, destination), joined(source, door)
     counts = np.column_stack(
         (
             timeline.recent(source),
@@ -89,4 +102,4 @@ def activity_of(times: Float64, src: Hosts, dst: Hosts, port: npt.NDArray[np.int
             timeline.recent(source, timeline.gap(service) > WINDOW),
         )
     )
-    return counts, timeline.gap(groups_of(src, dst, port))
+    return counts, timeline.gap(joined(pair, door))

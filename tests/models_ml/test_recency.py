@@ -62,6 +62,13 @@ def test_groups_are_equal_exactly_where_all_columns_are() -> None:
     assert len(set(groups.tolist())) == 3
 
 
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 3), st.integers(0, 65535))))
+def test_groups_are_numbered_in_order_of_the_columns(rows: list[tuple[int, int, int]]) -> None:
+    columns = [np.array(column, dtype=np.uint64) for column in zip(*rows, strict=True)] or [np.empty(0, np.uint64)]
+    places = {row: place for place, row in enumerate(sorted(set(rows)))}
+    assert groups_of(*columns).tolist() == [places[row] for row in rows]
+
+
 def test_no_records_have_no_activity() -> None:
     counts, gaps = recent_activity(EdgeStream.empty())
     assert counts.shape == (0, 5)
