@@ -37,6 +37,13 @@ class ModelCard:
     releases: int
     rounds: int
 
+    @property
+    def figures(self) -> Sequence[tuple[str, float]]:
+        """The first figures that the newest release's round reported, without those of single families."""
+        training_round = self.newest.training_round if self.newest else None
+        metrics = training_round.metrics if training_round else {}
+        return [(name, value) for name, value in metrics.items() if "." not in name][:3]
+
 
 @dataclass(frozen=True)
 class Part:

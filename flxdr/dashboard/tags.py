@@ -82,6 +82,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+@register.filter
+def signed(change: float | None) -> str:
+    """A change with its sign."""
+    return "-" if change is None else f"{change:+.4f}"
+
+
 @register.simple_tag
 def block_link(height: int | None) -> SafeString:
     """A block by its height."""
