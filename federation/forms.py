@@ -43,14 +43,19 @@ def _mode_choices() -> Choices:
     return [("", as_set), *((mode, mode) for mode in MODES)]
 
 
-def _params_help() -> str:
-    """Which method takes which parameters."""
-    taken = [
-        f"{choice[registry.ROBUST_METHOD] or choice['method']}: {', '.join(map(_shown, choice['parameters']))}"
+def parameters_taken() -> list[tuple[str, str]]:
+    """Every method, or robust method, that takes parameters, and which ones."""
+    return [
+        (choice[registry.ROBUST_METHOD] or choice["method"], ", ".join(map(_shown, choice["parameters"])))
         for choice in registry.describe()
         if choice["parameters"]
     ]
-    return f"name=integer, separated by commas. {'; '.join(taken)}."
+
+
+def _params_help() -> str:
+    """Which method takes which parameters."""
+    taken = "; ".join(f"{method}: {parameters}" for method, parameters in parameters_taken())
+    return f"name=integer, separated by commas. {taken}."
 
 
 def _shown(parameter: dict[str, Any]) -> str:
@@ -90,7 +95,7 @@ class StartRoundForm(forms.Form):
         label=_("Organisations needed"),
         min_value=1,
         required=False,
-        help_text=_("Updates without which the round fails; empty: as few as the aggregation stands."),
+        help_text=_("Updates without which the round fails; empty: two, or as many as the aggregation needs."),
     )
     timeout = forms.IntegerField(
         label=_("Seconds to submit"), min_value=1, required=False, help_text=_("Empty: FL_FEDERATION_TIMEOUT.")

@@ -58,6 +58,12 @@ def rounds_matching(wanted: RoundFilter, *, limit: int, offset: int) -> tuple[li
     return list(page), rows.count()
 
 
+def newest_rounds(model_name: str = "", *, at_most: int) -> Sequence[TrainingRound]:
+    """The newest rounds, of one model or of all."""
+    rows = TrainingRound.objects.order_by("-id").defer("config")
+    return list((rows.filter(model_name=model_name) if model_name else rows)[:at_most])
+
+
 def models_with_rounds() -> Sequence[str]:
     """The names of the models that rounds have trained."""
     return list(TrainingRound.objects.order_by("model_name").values_list("model_name", flat=True).distinct())
@@ -167,6 +173,24 @@ def rounds_page(model: str | None = None, *, limit: int, offset: int) -> dict[st
         "limit": limit,
         "offset": offset,
     }
+
+
+@dataclass(frozen=True)
+class CampaignProgress:
+    """A campaign that runs: how many of its rounds are completed, and which one is open."""
+
+    campaign: Campaign
+    completed: int
+    open_round: TrainingRound | None
+
+
+def running_campaigns() -> Sequence[CampaignProgress]:
+    """The campaigns that run, one a model at most, the newest first."""
+    done = Count("rounds", filter=Q(rounds__status=Status.COMPLETED))
+    running = list(Campaign.objects.filter(status=Campaign.Status.RUNNING).annotate(done=done).order_by("-id"))
+    opened = TrainingRound.objects.filter(campaign__in=running, status__in=TrainingRound.OPEN).defer("config")
+    rounds = {training_round.campaign_id: training_round for training_round in opened}
+    return [CampaignProgress(campaign, campaign.done, rounds.get(campaign.pk)) for campaign in running]
 
 
 def campaign_detail(campaign_id: int) -> dict[str, Any]:

@@ -154,5 +154,15 @@ def ppm(value: int) -> str:
 
 @register.filter
 def signed(value: float) -> str:
-    """A change, with its sign."""
-    return f"{value:+.4f}"
+    """A change, with its sign; a whole number stays one."""
+    return f"{value:+d}" if isinstance(value, int) else f"{value:+.4f}"
+
+
+@register.filter
+def figure(value: Any) -> Any:
+    """A value in a table of unlike things: a hash by its beginning, a number to four places, a word for nothing."""
+    if value is None:
+        return _("none")
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return short(value) if isinstance(value, str) and _HASH.fullmatch(value) else value
