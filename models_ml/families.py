@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 FAMILIES = (
     "Benign",
     "C2",
@@ -81,6 +83,7 @@ def from_labels(family: str | None, label: str | None, detail: str | None) -> in
     return index_of(verdict)
 
 
+@lru_cache(maxsize=256)  # a file names a handful of attacks, once a record
 def from_attack(attack: str, label: str) -> str:
     """The family that a labelled NetFlow record names, as text; empty for an attack of no family here.
 
