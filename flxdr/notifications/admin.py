@@ -11,9 +11,8 @@ from flxdr.platform.admin import ReadOnlyAdmin
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
     list_display = ("opened_at", "severity", "text", "closed_at")
-    list_filter = ("severity", "kind", ("closed_at", admin.EmptyFieldListFilter))
+    list_filter = ("severity", "kind", ("closed_at", admin.EmptyFieldListFilter), "opened_at")
     search_fields = ("kind", "subject")
-    date_hierarchy = "opened_at"
 
 
 @admin.register(Delivery)

@@ -210,6 +210,14 @@ def test_the_end_is_told_to_whom_the_opening_was(
     assert by_mail.received == []
 
 
+def test_the_end_is_told_also_if_the_level_was_raised_since(by_hook: Hook, clock: ManualClock, env: Change) -> None:
+    wait_for_approval("org-alpha", clock=clock)
+    env(notify_level="critical")
+    approve_all(clock)
+    deliver(clock=clock)
+    assert told(by_hook) == [("org-alpha", False), ("org-alpha", True)]
+
+
 def test_nobody_is_told_where_no_channel_is_configured(clock: ManualClock) -> None:
     assert registry.configured() == []
     wait_for_approval("org-alpha", clock=clock)

@@ -28,11 +28,11 @@ _log = structlog.get_logger("flxdr.notifications")
 
 def announce(*, notification: Notification, news: News, clock: Clock) -> None:
     """Have the configured channels tell, in the caller's transaction: that it is over to whom the opening was told."""
-    if not is_loud(Severity(notification.severity)):
-        return
     channels = {channel.name for channel in configured()}
     if news == News.CLOSED:
         channels &= set(notification.deliveries.filter(news=News.OPENED).values_list("channel", flat=True))
+    elif not is_loud(Severity(notification.severity)):
+        return
     Delivery.objects.bulk_create(
         Delivery(notification=notification, channel=channel, news=news, created_at=clock.now())
         for channel in sorted(channels)

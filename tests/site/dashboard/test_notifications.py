@@ -130,6 +130,22 @@ def test_history_comes_in_pages(operator: Client, django_assert_max_num_queries:
     assert "org-000 has registered" in shown(operator, "?page=2")
 
 
+@pytest.mark.parametrize("page", ["abc", "0", "-1", "99999999", "9" * 30, "%00", "2.5"])
+def test_pages_that_there_are_not(operator: Client, page: str) -> None:
+    review(clock=SystemClock())
+    assert "None has closed yet" in shown(operator, f"?page={page}")
+
+
+def test_what_others_wrote_is_text(operator: Client) -> None:
+    data = {"round_id": "r-1", "number": 1, "model": "<b>m</b>", "code": "c", "reason": "<script>alert(1)</script>"}
+    Notification.objects.create(
+        kind="round_failed", subject="r-1", severity="warning", data=data, opened_at=SystemClock().now()
+    )
+    page = shown(operator)
+    assert "<script>alert" not in page
+    assert "&lt;b&gt;m&lt;/b&gt; failed (c): &lt;script&gt;alert(1)&lt;/script&gt;." in page
+
+
 def test_the_page_and_its_link_need_a_permission() -> None:
     viewer = User.objects.create_user("viewer", is_staff=True)
     viewer.user_permissions.add(Permission.objects.get(codename="view_traininground"))
