@@ -49,9 +49,12 @@ class Kind:
     path: Callable[[Data], str]
 
 
+def _page(name: str, **query: str) -> str:
+    return f"{reverse(name)}?{urlencode(query)}" if query else reverse(name)
+
+
 def _admin(model: str, **query: str) -> str:
-    address = reverse(f"admin:{model}_changelist")
-    return f"{address}?{urlencode(query)}" if query else address
+    return _page(f"admin:{model}_changelist", **query)
 
 
 ORGANIZATION_WAITING = "organization_waiting"
@@ -105,25 +108,25 @@ KINDS: Mapping[str, Kind] = {
         Severity.CRITICAL,
         _("The chain does not verify: block %(height)s is bad (%(code)s)."),
         _("The last full verification found every block good."),
-        lambda data: reverse("ledger:index"),
+        lambda data: _page("ledger:index"),
     ),
     CHAIN_UNVERIFIED: Kind(
         Severity.WARNING,
         _("No full verification of the chain has ended since %(since_at)s; one is due every %(minutes)s minutes."),
         _("A full verification of the chain has ended again."),
-        lambda data: reverse("ledger:index"),
+        lambda data: _page("ledger:index"),
     ),
     BUDGET_LOW: Kind(
         Severity.WARNING,
         _("The privacy budget of %(org_id)s is low. Rounds left at the noise that is set: %(rounds)s."),
         _("The privacy budget of %(org_id)s is used up by now, or lasts longer again."),
-        lambda data: reverse("privacy:index"),
+        lambda data: _page("privacy:index", org=data["org_id"]),
     ),
     BUDGET_EXHAUSTED: Kind(
         Severity.CRITICAL,
         _("The privacy budget of %(org_id)s pays for no further round: those that include it are refused."),
         _("The privacy budget of %(org_id)s pays for rounds again, or it takes no part any more."),
-        lambda data: reverse("privacy:index"),
+        lambda data: _page("privacy:index", org=data["org_id"]),
     ),
     TELEMETRY_STUCK: Kind(
         Severity.WARNING,
@@ -135,13 +138,13 @@ KINDS: Mapping[str, Kind] = {
         Severity.WARNING,
         _("The check of %(check)s could not be made (%(error)s), so nobody knows how that stands."),
         _("The check of %(check)s is made again."),
-        lambda data: reverse("notifications:index"),
+        lambda data: _page("notifications:index"),
     ),
     TEST: Kind(
         Severity.INFO,
         _("This is a test: notifications arrive here."),
         _("This was a test."),
-        lambda data: reverse("notifications:index"),
+        lambda data: _page("notifications:index"),
     ),
 }
 
@@ -157,7 +160,7 @@ def sentence(kind: str, data: Data, *, over: bool) -> str:
 def path(kind: str, data: Data) -> str:
     """The path of the page on which an operator acts."""
     known = KINDS.get(kind)
-    return known.path(data) if known else reverse("notifications:index")
+    return known.path(data) if known else _page("notifications:index")
 
 
 def _shown(name: str, value: Any) -> str:

@@ -273,6 +273,7 @@ def test_a_budget_runs_out(trio: SimulatedFederation, env: Change, clock: Manual
     (low,) = reviewed()[kinds.BUDGET_LOW]
     assert low.subject == "org-alpha", "who takes no part needs no budget"
     assert low.text == "The privacy budget of org-alpha is low. Rounds left at the noise that is set: 3."
+    assert low.path == "/privacy/?org=org-alpha"
     reserve(3, clock)
     (still,) = reviewed()[kinds.BUDGET_LOW]
     assert (still.pk, still.data["rounds"]) == (low.pk, 2), "the same notification, and true"
