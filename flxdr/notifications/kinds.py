@@ -75,19 +75,19 @@ KINDS: Mapping[str, Kind] = {
         Severity.INFO,
         _("%(org_id)s has registered and waits for an operator's approval."),
         _("%(org_id)s waits for no approval any more."),
-        lambda data: _admin("federation_organization", q=data["org_id"]),
+        lambda data: reverse("organizations:detail", args=[data["org_id"]]),
     ),
     ORGANIZATION_SILENT: Kind(
         Severity.WARNING,
         _("%(org_id)s is active and was last heard of at %(last_seen_at)s."),
         _("%(org_id)s was heard of again, or is not active any more."),
-        lambda data: _admin("federation_organization", q=data["org_id"]),
+        lambda data: reverse("organizations:detail", args=[data["org_id"]]),
     ),
     CONFIRMATION_WAITING: Kind(
         Severity.WARNING,
         _("%(requested_by)s asks for a second operator's word by %(expires_at)s: %(action)s %(target)s."),
         _("The request of %(requested_by)s was decided, or has expired: %(action)s %(target)s."),
-        lambda data: _admin("federation_confirmationrequest", status__exact="waiting"),
+        lambda data: _page("confirmations:index"),
     ),
     ROUND_FAILED: Kind(
         Severity.WARNING,
@@ -102,7 +102,7 @@ KINDS: Mapping[str, Kind] = {
             "answer came from: %(unanswered)s."
         ),
         _("Proposal %(proposal)s has ended; the ledger says how."),
-        lambda data: _admin("ledger_proposal"),
+        lambda data: _page("ledger:proposals"),
     ),
     CHAIN_BROKEN: Kind(
         Severity.CRITICAL,

@@ -67,7 +67,7 @@ def test_an_organization_waits_for_approval(env: Change, clock: ManualClock, rev
     (waiting,) = reviewed()[kinds.ORGANIZATION_WAITING]
     assert (waiting.severity, waiting.opened_at, waiting.closed_at) == ("info", clock.now(), None)
     assert waiting.text == "org-alpha has registered and waits for an operator's approval."
-    assert waiting.path == "/admin/federation/organization/?q=org-alpha"
+    assert waiting.path == "/organizations/org-alpha/"
     clock.advance(timedelta(minutes=1))
     enrolment.approve(org_id="org-alpha", actor="operator", clock=clock)
     assert reviewed() == {}

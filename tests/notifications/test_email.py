@@ -168,9 +168,7 @@ def test_a_mail_server_in_trouble_keeps_the_delivery_due(
     clock.advance(timedelta(seconds=16))
     assert deliver(clock=clock) == 1
     assert by_mail.received[0].recipients == ["kim@example.org", "lee@example.org"]
-    assert "https://fl.example.org/admin/federation/organization/?q=org-alpha" in (
-        by_mail.received[0].message.get_content()
-    )
+    assert "https://fl.example.org/organizations/org-alpha/" in (by_mail.received[0].message.get_content())
 
 
 @pytest.mark.django_db
@@ -182,4 +180,4 @@ def test_without_an_address_of_the_site_links_are_paths(
     Organization.objects.create(org_id="org-alpha", name="Alpha")
     review(clock=clock)
     deliver(clock=clock)
-    assert by_mail.received[0].message.get_content().splitlines()[-1] == "/admin/federation/organization/?q=org-alpha"
+    assert by_mail.received[0].message.get_content().splitlines()[-1] == "/organizations/org-alpha/"

@@ -44,7 +44,7 @@ def test_what_is_open_leads_to_where_an_operator_acts(operator: Client) -> None:
     review(clock=SystemClock())
     page = shown(operator)
     sentence = "org-alpha has registered and waits for an operator&#x27;s approval."
-    assert f'<a href="/admin/federation/organization/?q=org-alpha">{sentence}</a>' in page
+    assert f'<a href="/organizations/org-alpha/">{sentence}</a>' in page
     assert '<span class="badge none">information</span>' in page
     Organization.objects.update(status="active")
     review(clock=SystemClock())
