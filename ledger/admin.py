@@ -107,6 +107,7 @@ class AnsweredAdmin(ReadOnlyAdmin):
 
 @admin.register(Block)
 class BlockAdmin(AnsweredAdmin, ProposingAdmin):
+    page = ("ledger:block", "height")
     actions = ("withdraw",)
     list_display = (
         "height",
@@ -191,6 +192,7 @@ class WitnessKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(ReleaseStatement)
 class ReleaseStatementAdmin(ReadOnlyAdmin):
+    page = ("ledger:block", "height")
     list_display = ("height", "org_id", "key_id", "created_at")
     search_fields = ("org_id", "key_id")
     readonly_fields = ("statement_text",)
@@ -203,6 +205,7 @@ class ReleaseStatementAdmin(ReadOnlyAdmin):
 
 @admin.register(SignerKey)
 class SignerKeyAdmin(ProposingAdmin):
+    page = ("ledger:block", "admitted_height")
     actions = ("revoke",)
     list_display = ("org_id", "org_name", "algorithm", "key_id", "admitted_height", "revoked_height")
     list_filter = ("algorithm",)
@@ -219,6 +222,7 @@ class SignerKeyAdmin(ProposingAdmin):
 
 @admin.register(GovernanceEntry)
 class GovernanceEntryAdmin(ReadOnlyAdmin):
+    page = ("ledger:block", "height")
     list_display = ("height", "action", "org_id", "key_id", "model_name", "model_version")
     list_filter = ("action",)
     search_fields = ("org_id", "key_id", "model_name")
@@ -226,6 +230,7 @@ class GovernanceEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(Proposal)
 class ProposalAdmin(AnsweredAdmin):
+    page = ("ledger:proposals",)
     list_display = (
         "id",
         "type",
@@ -251,6 +256,7 @@ class ProposalAdmin(AnsweredAdmin):
 
 @admin.register(VerificationPass)
 class VerificationPassAdmin(ReadOnlyAdmin):
+    page = ("ledger:index",)
     list_display = ("status", "source", "actor", "began_at", "ended_at", "valid", "tip", "verified_to", "blocks_done")
     search_fields = ("actor",)
     exclude = ("token", "lease_until")

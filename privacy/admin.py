@@ -10,12 +10,14 @@ from privacy.models import BudgetAccount, BudgetEntry
 
 @admin.register(BudgetAccount)
 class BudgetAccountAdmin(ReadOnlyAdmin):
+    page = ("organizations:detail", "org_id")
     list_display = ("org_id",)
     search_fields = ("org_id",)
 
 
 @admin.register(BudgetEntry)
 class BudgetEntryAdmin(ReadOnlyAdmin):
+    page = ("organizations:detail", "account_id")
     list_display = ("recorded_at", "account", "round_id", "kind", "mechanism", "sigma_ppm", "sensitivity_ppm")
     list_filter = ("kind", "mechanism")
     search_fields = ("round_id", "account__org_id")

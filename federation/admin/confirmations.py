@@ -15,6 +15,7 @@ from federation.services import confirmations
 
 @admin.register(ConfirmationRequest)
 class ConfirmationRequestAdmin(OperatedAdmin):
+    page = ("confirmations:index",)
     list_display = (
         "id",
         "action",

@@ -28,6 +28,7 @@ class EnrolmentTokenForm(ServiceForm):
 
 @admin.register(Organization)
 class OrganizationAdmin(GuardedAdmin):
+    page = ("organizations:detail", "org_id")
     list_display = (
         "org_id",
         "name",
@@ -75,6 +76,7 @@ class OrganizationAdmin(GuardedAdmin):
 
 @admin.register(EnrolmentToken)
 class EnrolmentTokenAdmin(ServiceFormAdmin):
+    page = ("organizations:index",)
     list_display = ("org_id", "created_at", "expires_at", "used_at")
     search_fields = ("org_id",)
     add_form = EnrolmentTokenForm

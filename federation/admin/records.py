@@ -18,6 +18,7 @@ from flxdr.platform.admin import ReadOnlyAdmin
 
 @admin.register(Participant)
 class ParticipantAdmin(ReadOnlyAdmin):
+    page = ("rounds:detail", "training_round.round_id")
     list_display = ("training_round", "organization", "status", "update_norm", "cosine", "anomaly_score")
     list_filter = ("status",)
     list_select_related = ("training_round", "organization")
@@ -26,6 +27,7 @@ class ParticipantAdmin(ReadOnlyAdmin):
 
 @admin.register(Submission)
 class SubmissionAdmin(ReadOnlyAdmin):
+    page = ("rounds:detail", "training_round.round_id")
     list_display = ("gradient_id", "training_round", "organization", "samples", "signed", "mechanism", "received_at")
     list_filter = ("kind", "received_at")
     list_select_related = ("training_round", "organization")
@@ -42,6 +44,7 @@ class SubmissionAdmin(ReadOnlyAdmin):
 
 @admin.register(MaskingMessage)
 class MaskingMessageAdmin(ReadOnlyAdmin):
+    page = ("rounds:detail", "training_round.round_id")
     list_display = ("training_round", "organization", "step", "received_at")
     list_filter = ("step",)
     list_select_related = ("training_round", "organization")
@@ -50,6 +53,7 @@ class MaskingMessageAdmin(ReadOnlyAdmin):
 
 @admin.register(MaskedMean)
 class MaskedMeanAdmin(ReadOnlyAdmin):
+    page = ("rounds:detail", "training_round.round_id")
     list_display = ("training_round", "index", "organizations", "weight", "update_digest")
     list_select_related = ("training_round",)
     search_fields = ("training_round__round_id",)
@@ -57,6 +61,7 @@ class MaskedMeanAdmin(ReadOnlyAdmin):
 
 @admin.register(AggregationShard)
 class AggregationShardAdmin(ReadOnlyAdmin):
+    page = ("rounds:detail", "training_round.round_id")
     list_display = ("training_round", "step", "start", "stop", "status", "lease_until", "finished_at")
     list_filter = ("status", "step")
     list_select_related = ("training_round",)
@@ -66,6 +71,7 @@ class AggregationShardAdmin(ReadOnlyAdmin):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyAdmin):
+    page = ("models:version", "model_name", "version")
     list_display = ("model_name", "version", "status", "model_hash", "block_height", "training_round", "created_at")
     list_filter = ("status", "model_name")
     list_select_related = ("training_round",)
@@ -74,6 +80,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
 @admin.register(SharedDetection)
 class SharedDetectionAdmin(ReadOnlyAdmin):
+    page = ("detections:index",)
     list_display = (
         "alert_id",
         "organization",

@@ -57,6 +57,7 @@ class ParticipantInline(_TabularInline):
 
 @admin.register(TrainingRound)
 class TrainingRoundAdmin(ServiceFormAdmin):
+    page = ("rounds:detail", "round_id")
     list_display = (
         "round_id",
         "model_name",
@@ -104,6 +105,7 @@ class TrainingRoundAdmin(ServiceFormAdmin):
 
 @admin.register(Campaign)
 class CampaignAdmin(ServiceFormAdmin):
+    page = ("rounds:index",)
     list_display = (
         "id",
         "model_name",

@@ -84,8 +84,10 @@ def percent(share: float) -> str:
 
 @register.filter
 def signed(change: float | None) -> str:
-    """A change with its sign."""
-    return "-" if change is None else f"{change:+.4f}"
+    """A change with its sign; a whole number stays one."""
+    if change is None:
+        return "-"
+    return f"{change:+d}" if isinstance(change, int) else f"{change:+.4f}"
 
 
 @register.simple_tag
@@ -150,12 +152,6 @@ def names(values: Sequence[str]) -> str:
 def ppm(value: int) -> str:
     """A number that is kept in millionths, in units."""
     return f"{value / 1_000_000:g}"
-
-
-@register.filter
-def signed(value: float) -> str:
-    """A change, with its sign; a whole number stays one."""
-    return f"{value:+d}" if isinstance(value, int) else f"{value:+.4f}"
 
 
 @register.filter

@@ -10,6 +10,7 @@ from flxdr.platform.admin import ReadOnlyAdmin
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
+    page = ("notifications:index",)
     list_display = ("opened_at", "severity", "text", "closed_at")
     list_filter = ("severity", "kind", ("closed_at", admin.EmptyFieldListFilter), "opened_at")
     search_fields = ("kind", "subject")

@@ -43,6 +43,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
+    page = ("audit:index",)
     list_display = ("at", "kind", "actor", "subject")
     list_filter = ("kind", "at")
     search_fields = ("kind", "actor", "subject")
