@@ -49,6 +49,13 @@ def record_account(event: str, user: User, *, actor: str, **data: Any) -> None:
     record_event(kind=f"operator.{event}", actor=actor, subject=user.username[:LONGEST_SUBJECT], data=rights | data)
 
 
+def record_role(event: str, role: Group, *, actor: str, **data: Any) -> None:
+    """Tell the audit trail what was done to a role, and what it lets its accounts do now."""
+    permissions = role.permissions.values_list("content_type__app_label", "codename")
+    held = {"permissions": sorted(f"{app}.{codename}" for app, codename in permissions)}
+    record_event(kind=f"role.{event}", actor=actor, subject=role.name[:LONGEST_SUBJECT], data=held | data)
+
+
 def _check(user: User, password: str) -> None:
     try:
         user.clean_fields(exclude={"password"})

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -28,13 +28,13 @@ PENDING_KEY = "two_factor_key"
 
 
 def _own_account(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
-    """A page for staff about the own account, kept by no browser; there is none where the second factor is off."""
+    """A page for staff about the own account, kept by no browser; it says so where the second factor is off."""
 
     @wraps(view)
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answered(request: HttpRequest) -> HttpResponse:
         if settings.FLXDR.operator_2fa == OFF:
-            raise Http404("FL_OPERATOR_2FA=off")
-        return view(request, *args, **kwargs)
+            return render(request, "operators/two_factor_off.html")
+        return view(request)
 
     return staff_member_required(never_cache(answered))
 

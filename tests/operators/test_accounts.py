@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -118,3 +118,14 @@ class TestInTheAdministration:
         told = self.event()
         assert (told.kind, told.actor, told.subject) == ("operator.removed", "operator:ada", "sam")
         assert list(User.objects.values_list("username", flat=True)) == ["ada"]
+
+    def test_a_role_that_is_changed_and_removed(self, administrator: Client) -> None:
+        role = Group.objects.get(name=VIEWER)
+        export = Permission.objects.get(codename="export_auditevent")
+        page = f"/admin/auth/group/{role.pk}/"
+        assert administrator.post(f"{page}change/", {"name": VIEWER, "permissions": [export.pk]}).status_code == 302
+        told = self.event()
+        assert (told.kind, told.actor, told.subject) == ("role.changed", "operator:ada", "viewer")
+        assert told.data["permissions"] == ["platform.export_auditevent"]
+        assert administrator.post(f"{page}delete/", {"post": "yes"}).status_code == 302
+        assert (self.event().kind, self.event().subject) == ("role.removed", "viewer")

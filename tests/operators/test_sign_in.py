@@ -114,7 +114,9 @@ def test_the_setting_off_asks_nobody(kim: User, authenticator: Authenticator, en
     client, answer = sign_in("kim")
     assert entered(answer)
     assert client.get("/").status_code == 200
-    assert client.get("/account/two-factor").status_code == 404
+    for path in ("", "/enrol", "/check", "/recovery-codes", "/remove"):
+        page = client.post(f"/account/two-factor{path}") if path else client.get("/account/two-factor")
+        assert "asks nobody for a second factor" in page.content.decode()
 
 
 def test_failures_are_told_of_accounts_that_exist_until_they_are_locked(kim: User) -> None:
