@@ -58,6 +58,13 @@ class OrganizationInactive(Forbidden):
     title = "Organization is not active"
 
 
+class SignInRefused(Forbidden):
+    """A link to an organisation's page that is none, too old or used, or whose organisation is not active."""
+
+    code = "sign_in_refused"
+    title = "The link signs nobody in"
+
+
 class NotYourOrganization(Forbidden):
     code = "not_your_organization"
     title = "Another organization's data"

@@ -20,6 +20,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("", include("flxdr.operators.urls")),
+    path("member/", include("flxdr.dashboard.member.urls")),
     path("", include("flxdr.dashboard.urls")),
 ]
 

@@ -83,6 +83,14 @@ def _two_persons(action: str, status: str) -> list[OpenApiExample]:
 SUSPEND = _two_persons("suspend", "suspended")
 READMIT = _two_persons("readmit", "active")
 
+SIGN_IN = [
+    _request("a link", {}),
+    _response(
+        "for one sign-in",
+        {"url": "https://coordinator.example/member/sign-in/WyJvcmctYWxwaGEi:kZ3bX0/", "expires_in": 120},
+    ),
+]
+
 ROUND_START = [
     _request("round", {"round_number": 1, "aggregation_method": "FedProx", "min_orgs_required": 2}),
     _request(

@@ -60,6 +60,13 @@ class OrganizationsAnswer(Answer):
     offset = serializers.IntegerField()
 
 
+class SignInAnswer(Answer):
+    """A link to the calling organisation's own page."""
+
+    url = serializers.URLField(help_text="good for one sign-in")
+    expires_in = serializers.IntegerField(help_text="seconds")
+
+
 class RoundStartedAnswer(Answer):
     """A round that has just started."""
 

@@ -15,6 +15,7 @@ from federation.api.views.organizations import (
     RegistrationViewSet,
 )
 from federation.api.views.rounds import CurrentRoundViewSet, ParticipantsViewSet, RoundStartViewSet, RoundViewSet
+from federation.api.views.sign_in import SignInViewSet
 from federation.api.views.submissions import OwnSubmissionViewSet, SubmissionViewSet
 
 register_converter(IdentifierConverter, "identifier")
@@ -26,6 +27,7 @@ _ORGANIZATION = "federation/organizations/<identifier:org_id>"
 urlpatterns = [
     path("federation/register", RegistrationViewSet.as_view({"post": "register"}), name="contract-register"),
     path("federation/organizations", OrganizationListViewSet.as_view({"get": "page"}), name="contract-organizations"),
+    path("federation/organizations/sign-in", SignInViewSet.as_view({"post": "link"}), name="organization-sign-in"),
     path("federation/round/start", RoundStartViewSet.as_view({"post": "start"}), name="contract-round-start"),
     path(
         "federation/round/submit-gradient",

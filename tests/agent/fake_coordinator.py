@@ -39,6 +39,7 @@ class FakeCoordinator(FakeFederation):
     """The federation's coordinator: what it was asked and told, and the lies that it answers."""
 
     registered: dict[str, dict[str, Any]] = field(default_factory=dict)
+    page_url: Any = "https://c.example/member/sign-in/abc/"
     cosigned: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """What was posted, by size and organisation."""
     votes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
@@ -90,6 +91,7 @@ class FakeCoordinator(FakeFederation):
             "blockchain/ledger/export": lambda: self._export(request.url.params),
             "federation/round/current": lambda: self._current(org_id),
             "federation/round/submit-gradient": lambda: self._submit(request, org_id),
+            "federation/organizations/sign-in": lambda: {"url": self.page_url, "expires_in": 120},
             "federation/detections": lambda: self._shared(json.loads(request.content), org_id),
             "blockchain/governance/rotate": lambda: self._rotate(json.loads(request.content)),
             "blockchain/governance/revoke": lambda: self._revoke(json.loads(request.content)),

@@ -49,6 +49,7 @@ ORGANIZATIONS = MEMBERS | {"operator": 403, "own user": 403}
 ENDPOINTS: list[tuple[str, str, dict[str, int]]] = [
     ("POST", "federation/register", ANYBODY),
     ("GET", "federation/organizations", MEMBERS),
+    ("POST", "federation/organizations/sign-in", ORGANIZATIONS),
     ("POST", "federation/round/start", OPERATORS),
     ("POST", "federation/round/submit-gradient", ORGANIZATIONS | {"participant": 201, "outsider": 403}),
     ("GET", "federation/round/{round_id}/status", MEMBERS),

@@ -10,6 +10,7 @@ from federation.agent.commands import (
     keys,
     learning,
     membership,
+    page,
     privacy,
     sanitize,
     setup,
@@ -44,3 +45,4 @@ app.command("attest")(statements.attest)
 app.command("verify-statement")(statements.verify_statements)
 app.command("verify")(membership.verify)
 app.command("status")(membership.status)
+app.command("page")(page.page)
