@@ -31,6 +31,10 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("at", "id"), name="audit_at"),
+            models.Index(fields=("actor", "id"), name="audit_actor"),
+        )
         permissions = (("export_auditevent", "Can export the audit trail"),)
 
     def __str__(self) -> str:

@@ -9,4 +9,5 @@ from flxdr.dashboard.audit import views
 app_name = "audit"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("export", views.export, name="export"),
 ]

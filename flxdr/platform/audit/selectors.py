@@ -12,12 +12,6 @@ def recent_events(limit: int) -> Sequence[AuditEvent]:
     return list(AuditEvent.objects.order_by("-id")[:limit])
 
 
-def events_page(*, limit: int, offset: int) -> tuple[list[AuditEvent], int]:
-    """Events, newest first, and how many there are."""
-    rows = AuditEvent.objects.order_by("-id")
-    return list(rows[offset : offset + limit]), rows.count()
-
-
 def events_about(subject: str, *, kinds: Sequence[str], newest: int) -> Sequence[AuditEvent]:
     """The newest events of those kinds about one subject, oldest first."""
     rows = AuditEvent.objects.filter(subject=subject, kind__in=kinds).order_by("-id")
