@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from federation.agent.commands.app import app
 from federation.agent.detection import following, reading
 from models_ml import codec
 from tests.agent.conftest import Bench
 from tests.agent.detection.conftest import NORMALISER, Trained
+from tests.agent.documented import blocks, run, text_of
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "detection.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+DOCUMENT = text_of("detection.md")
+BLOCKS = blocks("detection.md")
 
 
 @pytest.fixture
@@ -34,22 +32,6 @@ def workplace(released: Bench, trained: Trained, flows: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(following.Following, "pieces", pieces)
     return released
-
-
-def run(bench: Bench, line: str) -> Result:
-    """One line as a shell runs it: pipes from `cat` and `head`, and into a file."""
-    command, _, target = line.partition("#")[0].partition(" > ")
-    *before, last = (shlex.split(part) for part in command.split("|"))
-    given = None
-    if before:
-        text = Path(before[0][-1]).read_text()
-        given = text.splitlines(keepends=True)[0] if before[0][0] == "head" else text
-    assert last[0] == "flxdr-agent"
-    arguments = [*last[1:], "--home", str(bench.home.folder)]
-    result = CliRunner().invoke(app, arguments, obj=bench.surroundings, input=given)
-    if target:
-        Path(target.strip()).write_text(result.stdout)
-    return result
 
 
 @pytest.mark.parametrize(("block", "commands"), [(0, 8), (1, 3)], ids=["detect", "share"])
