@@ -18,11 +18,15 @@ from ledger.selectors.explorer import branches_beside, release_of, releases_at
 
 @dataclass(frozen=True)
 class Release:
-    """A release in the list: whether it is an ancestor or branched off, and whether it was withdrawn."""
+    """A release in the list: whether it is an ancestor or branched off, and whether it was withdrawn.
+
+    `parent` is the release that it was trained from, where that is in the list as well.
+    """
 
     block: Block
     is_ancestor: bool
     is_withdrawn: bool
+    parent: Block | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ def read_lineage(model_hash: str, window: Window) -> LineageReading:
     ancestors = {block.height for block in page}
     beside = branches_beside(page, below=walked[0].height, limit=window.limit) if walked else []
     blocks = releases_at([*ancestors, *(block.height for block in beside)])
-    releases = [Release(block, block.height in ancestors, bool(vars(block)["is_withdrawn"])) for block in blocks]
+    releases = [
+        Release(block, block.height in ancestors, bool(vars(block)["is_withdrawn"]), _parent(block, blocks))
+        for block in blocks
+    ]
     return LineageReading(
         newest=release_of(model_hash),
         model_hash=model_hash,
@@ -59,6 +66,12 @@ def read_lineage(model_hash: str, window: Window) -> LineageReading:
     )
 
 
+def _parent(block: Block, blocks: Sequence[Block]) -> Block | None:
+    """The newest block below that released the parent: the same hash may have been released twice."""
+    below = (each for each in blocks if each.height < block.height)
+    return next((each for each in below if each.model_hash == block.parent_model_hash), None)
+
+
 def _draw(releases: Sequence[Release]) -> SafeString:
     places = {release.block.height: place for place, release in enumerate(releases)}
     newest = releases[0].block
@@ -66,22 +79,16 @@ def _draw(releases: Sequence[Release]) -> SafeString:
         "model": newest.model_name,
         "version": newest.model_version,
     }
-    return lineage_chart([_node(release, releases, places) for release in releases], title=title)
+    return lineage_chart([_node(release, places) for release in releases], title=title)
 
 
-def _node(release: Release, releases: Sequence[Release], places: Mapping[int, int]) -> Node:
+def _node(release: Release, places: Mapping[int, int]) -> Node:
     block = release.block
-    # The same hash may have been released twice; the parent is the newest one below.
-    below = [
-        each.block.height
-        for each in releases
-        if each.block.height < block.height and each.block.model_hash == block.parent_model_hash
-    ]
     return Node(
         label=f"{block.model_name} v{block.model_version}",
         note=_("block %(height)s · %(round)s") % {"height": block.height, "round": block.round_id},
         link=reverse("ledger:block", args=[block.height]),
-        parent=places[max(below)] if below else None,
+        parent=places[release.parent.height] if release.parent is not None else None,
         has_parent=block.parent_model_hash is not None,
         column=0 if release.is_ancestor else 1,
         withdrawn=_("withdrawn") if release.is_withdrawn else "",
