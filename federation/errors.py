@@ -307,6 +307,20 @@ class DetectionConflict(Conflict):
     title = "Shared with other facts before"
 
 
+class DetectionMissing(Missing):
+    """No shared detection of that number."""
+
+    code = "detection_not_found"
+    title = "Detection not found"
+
+
+class ReviewUnchanged(Conflict):
+    """A review that says what the newest one says already."""
+
+    code = "review_unchanged"
+    title = "Nothing new in the review"
+
+
 class TooManyDetections(TooManyRequests):
     """An organisation has shared as many detections as it may within an hour."""
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 
 from federation.models import (
     AggregationShard,
+    DetectionReview,
     MaskedMean,
     MaskingMessage,
     ModelVersion,
@@ -106,3 +107,11 @@ class SharedDetectionAdmin(ReadOnlyAdmin):
     @admin.display(description="statement (the bytes that were signed)")
     def statement_text(self, detection: SharedDetection) -> str:
         return bytes(detection.statement).decode(errors="backslashreplace")
+
+
+@admin.register(DetectionReview)
+class DetectionReviewAdmin(ReadOnlyAdmin):
+    list_display = ("detection", "state", "note", "reviewed_by", "reviewed_at")
+    list_filter = ("state", "reviewed_at")
+    list_select_related = ("detection",)
+    search_fields = ("detection__alert_id", "reviewed_by")

@@ -34,3 +34,8 @@ def technique_of(family: str) -> Category:
         KeyError: `Benign`, or no family.
     """
     return Catalogue.vendored().find(TECHNIQUES[family])
+
+
+def tactics_of(family: str) -> tuple[str, ...]:
+    """The tactics that a family's technique serves; none for what is no family of attack."""
+    return technique_of(family).tactics if family in TECHNIQUES else ()

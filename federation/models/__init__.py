@@ -3,6 +3,7 @@
 from federation.models.aggregation_shard import AggregationShard
 from federation.models.campaign import Campaign
 from federation.models.confirmation import ConfirmationRequest
+from federation.models.detection_review import DetectionReview
 from federation.models.detections import SharedDetection
 from federation.models.masking import MaskedMean, MaskingMessage
 from federation.models.model_version import ModelVersion
@@ -14,6 +15,7 @@ __all__ = [
     "AggregationShard",
     "Campaign",
     "ConfirmationRequest",
+    "DetectionReview",
     "EnrolmentToken",
     "MaskedMean",
     "MaskingMessage",

@@ -31,7 +31,11 @@ class SharedDetection(AppendOnly):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("organization", "received_at"), name="detections_of_an_hour"),)
+        indexes = (
+            models.Index(fields=("organization", "received_at"), name="detections_of_an_hour"),
+            models.Index(fields=("family", "received_at"), name="detections_of_a_family"),
+            models.Index(fields=("received_at", "family"), name="detections_of_a_period"),
+        )
         constraints = (
             models.UniqueConstraint(fields=("organization", "alert_id"), name="one_statement_per_alert"),
             models.CheckConstraint(

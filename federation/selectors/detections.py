@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import ledger.selectors
@@ -25,8 +26,12 @@ def detections_page(*, limit: int, offset: int) -> dict[str, Any]:
 
 def detections_bundle(*, limit: int, offset: int) -> str:
     """The same page as a STIX 2.1 bundle: who saw which technique how often, and what it recommends."""
-    rows = SharedDetection.objects.select_related("organization")
-    reports = [_report(row) for row in rows[offset : offset + limit]]
+    return bundle_of(SharedDetection.objects.select_related("organization")[offset : offset + limit])
+
+
+def bundle_of(rows: Iterable[SharedDetection]) -> str:
+    """Detections as a STIX 2.1 bundle; the rows come with their organisations."""
+    reports = [_report(row) for row in rows]
     return stix.bundle(reports, scope=ledger.selectors.chain_id(), marking=stix.MEMBERS_ONLY)
 
 

@@ -74,6 +74,13 @@ _STATES: dict[str, tuple[Tone, str]] = {
     "disabled": ("none", _("not in force")),
     "late": ("none", _("approved late")),
     "unanswered": ("none", _("no answer")),
+    # detections
+    "high": ("bad", _("high")),
+    "medium": ("warn", _("medium")),
+    "low": ("none", _("low")),
+    "new": ("warn", _("new")),
+    "acknowledged": ("active", _("acknowledged")),
+    "closed": ("none", _("closed")),
     # confirmations and notifications
     "waiting": ("warn", _("waits for a second operator")),
     "confirmed": ("good", _("confirmed")),

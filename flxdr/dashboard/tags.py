@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -77,9 +78,9 @@ def millionths(value: int | None) -> str:
 
 
 @register.filter
-def percent(share: float) -> str:
-    """A part of one, in per cent."""
-    return f"{100 * share:.1f} %"
+def plain(value: float) -> str:
+    """A number as a program writes it, for values of forms."""
+    return f"{value:g}"
 
 
 @register.filter
@@ -90,12 +91,18 @@ def signed(change: float | None) -> str:
     return f"{change:+d}" if isinstance(change, int) else f"{change:+.4f}"
 
 
+@register.filter
+def percent(share: float) -> str:
+    """A part of one, in per cent."""
+    return f"{100 * share:.1f} %"
+
+
 @register.simple_tag
 def block_link(height: int | None) -> SafeString:
     """A block by its height."""
     if height is None:
         return format_html('<span class="quiet">{}</span>', _("none"))
-    return format_html("<span>{}</span>", height)
+    return format_html('<a href="{}">{}</a>', reverse("ledger:block", args=[height]), height)
 
 
 @register.simple_tag

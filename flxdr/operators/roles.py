@@ -20,6 +20,7 @@ OPERATED = frozenset(
         "federation.change_campaign",
         "federation.change_confirmationrequest",
         "federation.change_organization",
+        "federation.change_shareddetection",  # say what became of it
         "federation.change_traininground",
         "ledger.change_block",  # propose the withdrawal of a release
         "ledger.change_signerkey",  # propose the revocation of a key

@@ -12,6 +12,7 @@ from ledger.selectors.blocks import (
     statements_about,
 )
 from ledger.selectors.membership import (
+    admitted_key,
     coordinator_key_id,
     governance_page,
     is_member,
@@ -39,6 +40,7 @@ from ledger.selectors.standing import keys_of, proposals_about, votes_of, witnes
 from ledger.selectors.tree import newest_tree_position, stored_tree, tree_nodes, tree_rows
 
 __all__ = [
+    "admitted_key",
     "answers_to",
     "approvals_of",
     "attested",

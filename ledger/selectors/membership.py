@@ -54,6 +54,12 @@ def key_at(org_id: str, key_id: str, height: int) -> PublicKey | None:
     return None if row is None else _public_key(row)
 
 
+def admitted_key(org_id: str, key_id: str) -> PublicKey | None:
+    """The organisation's key under that id, if the chain ever admitted it, in force or not."""
+    row = SignerKey.objects.filter(org_id=org_id, key_id=key_id).first()
+    return None if row is None else _public_key(row)
+
+
 def coordinator_key_id() -> str | None:
     """The id of the coordinator's key that the chain records; None before genesis."""
     rows = SignerKey.objects.filter(org_id=COORDINATOR, revoked_height=None)

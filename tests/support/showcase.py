@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from federation.models import ConfirmationRequest, Organization, TrainingRound
+from federation.models import ConfirmationRequest, Organization, SharedDetection, TrainingRound
 from federation.services import confirmations, enrolment, enrolment_tokens, reconcile, rounds
+from federation.services.detection_reviews import review_detection
 from federation.services.detections import share_detection
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.notifications.services.review import review
@@ -180,8 +181,16 @@ class Showcase:
                 "block_height": released.block_height,
             }
             statement = detection(org_id, number, **changes)
-            share_detection(org_id=org_id, signed=signed_detection(key, statement), clock=self.clock)
+            shared, _ = share_detection(org_id=org_id, signed=signed_detection(key, statement), clock=self.clock)
             self._pass(minutes=11)
+            if family == "Scan":
+                self._review(shared, "acknowledged", "asked the member for its sensor's place")
+            if (family, org_id) == ("Scan", "isp-delta"):
+                self._review(shared, "closed", "an agreed scan of a research project")
+
+    def _review(self, shared: SharedDetection, state: str, note: str) -> None:
+        review_detection(detection_id=shared.pk, state=state, note=note, actor=OPERATOR, clock=self.clock)
+        self._pass(minutes=3)
 
     def _present(self) -> None:
         """What is so right now."""

@@ -57,11 +57,11 @@ class Privacy:
 
 @dataclass(frozen=True)
 class OrganizationBudget:
-    """One organisation's budget and its course."""
+    """One organisation's budget and its course; `is_known`: it is one of the federation, which has a page."""
 
     spending: Spending
     chart: SafeString | None
-    mode: str
+    is_known: bool
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,11 @@ def read_organization(org_id: str) -> OrganizationBudget:
     Raises:
         Http404: neither the budget nor the federation knows the name.
     """
-    if not any(model.objects.filter(org_id=org_id).exists() for model in (BudgetAccount, Organization)):
+    is_known = Organization.objects.filter(org_id=org_id).exists()
+    if not is_known and not BudgetAccount.objects.filter(org_id=org_id).exists():
         raise Http404(f"no organization {org_id}")
     spending = spending_of(org_id)
-    return OrganizationBudget(spending, _chart(spending), settings.FLXDR.privacy_mode)
+    return OrganizationBudget(spending, _chart(spending), is_known)
 
 
 def read_what_if(form: SettingsForm) -> WhatIf:
