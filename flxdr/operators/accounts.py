@@ -43,6 +43,7 @@ def record_account(event: str, user: User, *, actor: str, **data: Any) -> None:
     """Tell the audit trail what was done to an account, and what it may do now."""
     rights = {
         "roles": sorted(user.groups.values_list("name", flat=True)),
+        "own_permissions": sorted(user.user_permissions.values_list("codename", flat=True)),
         "superuser": user.is_superuser,
         "signs_in": user.is_active and user.is_staff,
     }

@@ -34,7 +34,7 @@ def test_an_account_signs_in_with_its_role(role: str, monkeypatch: pytest.Monkey
     assert (signed_in.status_code, signed_in["Location"]) == (302, "/admin/")
     event = AuditEvent.objects.get(kind="operator.added")
     assert (event.actor, event.subject) == ("command", "kim")
-    assert event.data == {"roles": [role], "superuser": False, "signs_in": True}
+    assert event.data == {"roles": [role], "own_permissions": [], "superuser": False, "signs_in": True}
 
 
 def test_the_password_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
