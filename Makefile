@@ -11,7 +11,7 @@ IMAGE ?= jarvis-backend:latest
 
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help deps demo test lint format run-backend build-backend bench docs browser lock clean
+.PHONY: help deps demo test lint format run-backend build-backend bench docs screenshots browser lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ bench: $(BENCH_DEPS) ## benchmarks against their targets, peers installed in .ve
 docs: $(DEPS) ## write the documents that are generated from the code
 	$(BIN)/python manage.py settings_doc
 	$(BIN)/python -m benchmarks.attacks --write
+
+screenshots: $(DEPS) ## make the pictures of docs/ anew, in the browser tests (needs `make browser`)
+	REFRESH_SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 tests/browser/test_every_page.py
 
 browser: ## install the browser of the browser tests and what its driver needs (apt, as root)
 	apt-get update --quiet=2

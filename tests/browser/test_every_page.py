@@ -14,7 +14,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
+from django.urls import resolve
+from playwright.sync_api import Page, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
 from flxdr.env import Env
@@ -24,8 +25,28 @@ from tests.support.browser import Witness
 from tests.support.showcase import SHOWN, Showcase
 from tests.support.site_map import pages_from
 
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 780}
+DESK, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=360, height=780)
+POCKET = ViewportSize(width=390, height=844)
 IMAGES = Path(settings.BASE_DIR) / "docs" / "images" / "dashboard"
+PICTURES = {
+    "overview": "overview",
+    "rounds:index": "rounds",
+    "rounds:start": "start-a-round",
+    "rounds:detail": "round",
+    "organizations:index": "organisations",
+    "organizations:detail": "organisation",
+    "confirmations:index": "confirmations",
+    "ledger:index": "ledger",
+    "ledger:block": "block",
+    "privacy:index": "privacy",
+    "models:index": "models",
+    "models:version": "model",
+    "detections:index": "detections",
+    "detections:detail": "detection",
+    "audit:index": "audit",
+    "notifications:index": "notifications",
+}
+ON_A_PHONE = ("overview", "round")
 PAGES = (
     "/",
     "/rounds/",
@@ -59,10 +80,10 @@ def sideways(page: Page) -> int:
 
 
 def test_every_page(page: Page, live_server: LiveServer, showcase: Showcase, witness: Witness) -> None:
-    page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    page.set_viewport_size(DESK)
     sign_in(page, live_server)
     faults: list[str] = []
-    visited = []
+    visited, kept = [], set()  # type: ignore[var-annotated]
     for path in pages_from(page, f"{live_server.url}/"):
         visited.append(path)
         is_admin = path.startswith("/admin/")
@@ -71,12 +92,11 @@ def test_every_page(page: Page, live_server: LiveServer, showcase: Showcase, wit
             page.emulate_media(color_scheme="dark")
             faults += [f"{path} dark {fault}" for fault in violations(page)]
             page.emulate_media(color_scheme="light")
-            _keep(page, path, "desk")
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        page.set_viewport_size(PHONE)
         if not is_admin and (over := sideways(page)) > 0:
             faults.append(f"{path} is {over} px wider than a phone")
-        _keep(page, path, "phone")
-        page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        page.set_viewport_size(DESK)
+        _keep(page, path, kept)
         faults += [f"{path} {complaint}" for complaint in witness.complaints]
         witness.complaints.clear()
     assert set(PAGES) <= set(visited)
@@ -84,8 +104,16 @@ def test_every_page(page: Page, live_server: LiveServer, showcase: Showcase, wit
     assert not faults, "\n".join(faults)
 
 
-def _keep(page: Page, path: str, size: str) -> None:
-    if os.environ.get("REFRESH_SCREENSHOTS") and not path.startswith("/admin/"):
-        name = path.strip("/").split("/")
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=IMAGES / f"{'-'.join(name[:1]) or 'overview'}-{size}.png")
+def _keep(page: Page, path: str, kept: set[str]) -> None:
+    """The picture of a page for docs/, of the first page of its kind."""
+    name = PICTURES.get(resolve(path).view_name)
+    if not os.environ.get("REFRESH_SCREENSHOTS") or name is None or name in kept:
+        return
+    kept.add(name)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size(DESK)
+    page.screenshot(path=IMAGES / f"{name}.png")
+    if name in ON_A_PHONE:
+        page.set_viewport_size(POCKET)
+        page.screenshot(path=IMAGES / f"{name}-phone.png")
+        page.set_viewport_size(DESK)
