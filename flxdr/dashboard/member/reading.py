@@ -11,32 +11,17 @@ from django.conf import settings
 import ledger.selectors
 from federation.models import ModelVersion, Organization
 from federation.selectors import current_round_for, own_submission
+from flxdr.dashboard.ledger.evidence import Evidence, read_evidence
 from flxdr.dashboard.organizations.reading import Standing, read_standing
-from ledger.models import Block, VerificationPass
-
-
-@dataclass(frozen=True)
-class ChainEvidence:
-    """What the coordinator says of the chain, and on what; an organisation's own agent says it for sure.
-
-    Attributes:
-        newer: blocks above the last one that a pass found good.
-    """
-
-    chain_id: str
-    head: Block
-    last: VerificationPass | None
-    newer: int
-    state: str
 
 
 @dataclass(frozen=True)
 class MemberPage:
-    """Everything that the page shows."""
+    """Everything that the page shows; of the chain what the coordinator says, and on what."""
 
     standing: Standing
     waiting: dict[str, Any]
-    chain: ChainEvidence
+    evidence: Evidence
 
 
 def read_member(organization: Organization, now: datetime) -> MemberPage:
@@ -44,7 +29,7 @@ def read_member(organization: Organization, now: datetime) -> MemberPage:
     return MemberPage(
         standing=read_standing(organization.org_id, now),
         waiting=current_round_for(organization.org_id),
-        chain=_read_chain(now),
+        evidence=read_evidence(now, interval=timedelta(seconds=settings.FLXDR.verify_interval)),
     )
 
 
@@ -64,22 +49,3 @@ def proof_of(organization: Organization, round_id: str) -> dict[str, Any]:
         "block_height": None if block is None else block.height,
         "block_hash": None if block is None else block.block_hash,
     }
-
-
-def _read_chain(now: datetime) -> ChainEvidence:
-    head, last = ledger.selectors.head(), ledger.selectors.last_pass()
-    newer = head.height + 1 if last is None or last.verified_to is None else max(0, head.height - last.verified_to)
-    return ChainEvidence(
-        chain_id=ledger.selectors.chain_id(), head=head, last=last, newer=newer, state=_state_of(last, newer, now)
-    )
-
-
-def _state_of(last: VerificationPass | None, newer: int, now: datetime) -> str:
-    """`unknown`, `invalid`, `stale`, `behind` or `valid`; nothing is valid that was not looked at lately."""
-    if last is None or last.began_at is None:
-        return "unknown"
-    if not last.valid:
-        return "invalid"
-    if last.began_at + 2 * timedelta(seconds=settings.FLXDR.verify_interval) < now:
-        return "stale"
-    return "behind" if newer else "valid"
