@@ -9,7 +9,7 @@ import pytest
 from federation.models import ModelVersion, Organization, SharedDetection, TrainingRound
 from flxdr.env import Env
 from flxdr.notifications.models import Notification
-from ledger.models import Proposal
+from ledger.models import Cosignature, LateApproval, Proposal, ReleaseStatement
 from privacy.models import BudgetEntry
 from tests.conftest import SentTasks
 from tests.support.showcase import SHOWN, Showcase
@@ -26,3 +26,4 @@ def test_every_state_is_there(sent_tasks: SentTasks, env: Callable[..., Env]) ->
     assert SharedDetection.objects.exists()
     assert {each.is_open for each in Notification.objects.all()} == {True, False}
     assert BudgetEntry.objects.filter(kind="spent").exists()
+    assert {LateApproval.objects.count(), ReleaseStatement.objects.count(), Cosignature.objects.count()} == {1, 3, 4}

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import ledger.selectors
 from federation.models import ConfirmationRequest, Organization, SharedDetection, TrainingRound
 from federation.services import confirmations, enrolment, enrolment_tokens, reconcile, rounds
 from federation.services.detection_reviews import review_detection
@@ -29,6 +30,7 @@ from models_ml.codec import Int32
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, TGNN
 from tests.support.detections import detection, signed_detection
 from tests.support.federation import SimulatedFederation, config_of, shapes_of
+from tests.support.vouching import attest, cosign
 
 NAMES = {
     "bank-north": "Nordbank Computer Emergency Response",
@@ -74,6 +76,7 @@ class Showcase:
         self.rounds["withdrawn"] = self._train(EDGE_CLASSIFIER, quality=0.55)
         self._withdraw(EDGE_CLASSIFIER, 6)
         self.rounds["classifier"] = self._train(EDGE_CLASSIFIER, quality=0.88)
+        self._vouch()
         self._share()
         self._present()
         review(clock=self.clock)
@@ -160,6 +163,16 @@ class Showcase:
         )
         self.federation.settle()
         self._pass(hours=3)
+
+    def _vouch(self) -> None:
+        """What agents do after the newest release: the quiet one approves late, some attest, most cosign."""
+        sealed = Proposal.objects.get(round_id=self.rounds["classifier"].round_id, status=Proposal.Status.SEALED)
+        prompt = [each for each in self.federation.organizations if each.org_id != QUIET]
+        (quiet,) = (each for each in self.federation.organizations if each.org_id == QUIET)
+        quiet.approve(sealed)
+        assert sealed.height is not None
+        attest(ledger.selectors.block_at(sealed.height), prompt[:3], clock=self.clock)
+        cosign(prompt[:4], clock=self.clock)
 
     def _share(self) -> None:
         released = self.rounds["network"].result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class EventRow:
     event: AuditEvent
     sentence: Sentence
     link: str
-    details: Sequence[tuple[str, Any]]
+    details: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,20 @@ def read_trail(wanted: EventFilter, cursor: Cursor) -> Trail:
 
 def _row(event: AuditEvent) -> EventRow:
     data = event.data if isinstance(event.data, dict) else {"data": event.data}
-    return EventRow(event, sentence_of(event.kind, data), link_of(event.kind, event.subject), list(data.items()))
+    return EventRow(event, sentence_of(event.kind, data), link_of(event.kind, event.subject), _details(data))
+
+
+def _details(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), _text(value)) for name, value in data.items()]
+
+
+def _text(value: Any) -> str:
+    """A detail as somebody reads it: texts as they are, lists of them with commas, all else as JSON."""
+    if isinstance(value, str):
+        return value or "-"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value) or "-"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def link_of(kind: str, subject: str) -> str:

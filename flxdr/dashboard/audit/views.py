@@ -19,13 +19,14 @@ from flxdr.platform.audit.search import SCANNED, EventFilter
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
     """The events as far as the filters go, newest first."""
-    wanted = _wanted(request)
+    wanted, named = _wanted(request), groups()
     context = {
         "trail": read_trail(wanted, cursor_of(request)),
         "wanted": wanted,
         "period": Period.of(request),
-        "groups": groups(),
+        "groups": named,
         "kinds": SENTENCES,
+        "unlisted": wanted.kind and wanted.kind not in {*SENTENCES, *dict(named)},
         "scanned": SCANNED,
     }
     return render(request, "dashboard/audit/index.html", context)

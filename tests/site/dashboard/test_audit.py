@@ -103,13 +103,23 @@ def test_garbage_in_the_address_is_no_error(query: str) -> None:
 
 
 def test_names_are_escaped_and_details_shown() -> None:
-    told("round.started", "<b>eve</b>", "<i>x</i>", model="<u>", parts=["a", "b"])
+    told("round.started", "<b>eve</b>", "<i>x</i>", model="<u>", parts=["a", "b"], is_new=True)
     page = text_of(superuser(), "/audit/")
     assert "&lt;b&gt;eve&lt;/b&gt;" in page
     assert "&lt;u&gt;" in page
-    assert "[&#x27;a&#x27;, &#x27;b&#x27;]" in page
+    assert "<dt>parts</dt> <dd> a, b </dd>" in page
+    assert "<dt>is new</dt> <dd> true </dd>" in page
     for raw in ("<b>eve", "<i>x", "<u>"):
         assert raw not in page
+
+
+def test_the_filter_shows_the_kind_that_it_filters_by() -> None:
+    client = superuser()
+    for kind in ("round.", "round.started", "made.up"):
+        page = text_of(client, f"/audit/?kind={kind}")
+        assert page.count(" selected") == 1
+        assert f'<option value="{kind}" selected>' in page
+    assert " selected" not in text_of(client, "/audit/")
 
 
 def test_pages_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
