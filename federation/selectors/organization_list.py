@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from federation.errors import OrganizationMissing
 from federation.models import Organization
@@ -53,6 +53,15 @@ def organizations_by_state(now: datetime) -> dict[str, int]:
         **{f"in_{number}": Count("pk", filter=conditions[state]) for number, state in enumerate(STATES)}
     )
     return {state: counted[f"in_{number}"] for number, state in enumerate(STATES)}
+
+
+def organizations_to_look_at(now: datetime, *, at_most: int) -> list[OrganizationGlance]:
+    """Organisations that wait for approval, fell silent, or were never heard of: in this order, then by name."""
+    conditions = _in_state(now)
+    asking = [conditions[state] for state in ("pending", "disconnected", "never connected")]
+    rank = Case(*(When(condition, then=Value(place)) for place, condition in enumerate(asking)), default=None)
+    rows = Organization.objects.annotate(rank=rank).filter(rank__isnull=False).order_by("rank", "org_id")
+    return [glance_of(organization, now) for organization in rows[:at_most]]
 
 
 def organization_by_id(org_id: str) -> Organization:

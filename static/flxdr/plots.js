@@ -53,6 +53,16 @@
   }
 
   document.querySelectorAll("figure[data-plot]").forEach(draw);
+  document.addEventListener("flxdr:refreshed", () => {
+    figures.forEach((plot, figure) => {
+      if (figure.isConnected) return;
+      plot.destroy();
+      figures.delete(figure);
+    });
+    document.querySelectorAll("figure[data-plot]").forEach((figure) => {
+      if (!figures.has(figure)) draw(figure);
+    });
+  });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   window.addEventListener("resize", () => figures.forEach((plot, figure) => plot.setSize({ width: figure.clientWidth, height: 230 })));

@@ -1,56 +1,88 @@
-"""The overview page's content, read from the apps' selectors."""
+"""The overview's content, read from the apps' selectors: as much for a thousand organisations as for ten."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
-from django.utils.safestring import SafeString
+from django.conf import settings
 
-import federation.selectors
 import ledger.selectors
-import privacy.selectors
-from federation.models import Participant, TrainingRound
-from federation.selectors.overview import (
-    OrganizationGlance,
-    metrics_by_round,
-    newest_round,
-    organizations_at_a_glance,
-    suspects,
-)
-from flxdr.dashboard.charts.line import Point, line_chart
+from federation.models import ConfirmationRequest, Participant, TrainingRound
+from federation.selectors import waiting_confirmation
+from federation.selectors.organization_list import organizations_by_state, organizations_to_look_at
+from federation.selectors.overview import OpenRound, OrganizationGlance, newest_round, open_rounds, suspects
+from federation.selectors.rounds import PHASES
+from flxdr.dashboard.ledger.council import Vote, read_proposals
+from flxdr.dashboard.ledger.evidence import Evidence, read_evidence
+from flxdr.dashboard.overview.progress import Progress, read_progress
+from flxdr.dashboard.overview.trouble import Trouble, read_trouble
+from flxdr.dashboard.paging import Window
 from flxdr.platform.audit.selectors import recent_events
 from flxdr.platform.models import AuditEvent
-from ledger.models import Block, VerificationPass
+from ledger.models import Block
+from privacy.mechanism import NONE
+from privacy.selectors.spending import Spending, budgets_page
 
-CHART_METRICS = ("macro_binary_f1", "accuracy", "loss")
 RECENT_EVENTS = 8
-RECENT_BLOCKS = 5
+RECENT_BLOCKS = 6
+ORGANIZATIONS_NAMED = 6
+SUSPECTS_NAMED = 4
+SPENDERS_NAMED = 3
 
 
 @dataclass(frozen=True)
 class RoundPanel:
-    """The newest round: its row, the API's status of it, the chart of its model's metric, conspicuous updates."""
+    """A round that is open, or the last one that ended; its conspicuous updates, and a wish to stop it."""
 
-    training_round: TrainingRound
-    status: dict[str, Any]
-    chart: SafeString | None
-    chart_metric: str
+    opened: OpenRound
+    phase: str
+    is_open: bool
+    is_late: bool
     suspects: Sequence[Participant]
+    abort_request: ConfirmationRequest | None
+
+    @property
+    def training_round(self) -> TrainingRound:
+        return self.opened.training_round
 
 
 @dataclass(frozen=True)
-class ChainPanel:
-    """The chain's head, and as the evidence for the badge the last full verification, and whether another is due."""
+class Organizations:
+    """How many are in each state, and those by name who need to be looked at."""
 
-    chain_id: str
-    head: Block
+    counts: Mapping[str, int]
+    named: Sequence[OrganizationGlance]
     members: int
-    verification: VerificationPass | None
-    due: VerificationPass | None
-    blocks_since: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def connected(self) -> int:
+        return self.counts["connected"]
+
+    @property
+    def unnamed(self) -> int:
+        """Organisations to look at that are not named here."""
+        asking = sum(self.counts[state] for state in ("pending", "disconnected", "never connected"))
+        return asking - len(self.named)
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Who has spent most, and so runs out first.
+
+    Attributes:
+        is_unlimited: rounds add no noise, whatever they did before.
+    """
+
+    largest: Sequence[Spending]
+    is_unlimited: bool
+    protection: str
+    total: float
 
 
 @dataclass(frozen=True)
@@ -58,59 +90,78 @@ class Overview:
     """Everything the page shows."""
 
     at: datetime
-    round: RoundPanel | None
-    organizations: Sequence[OrganizationGlance]
-    budget: dict[str, Any]
-    protection: str
-    chain: ChainPanel
+    rounds: Sequence[RoundPanel]
+    progress: Progress
+    organizations: Organizations
+    budgets: Budgets
+    evidence: Evidence
+    vote: Vote | None
+    votes_waiting: int
+    trouble: Trouble
     blocks: Sequence[Block]
     events: Sequence[AuditEvent]
 
     @property
-    def connected(self) -> int:
-        return sum(glance.state == "connected" for glance in self.organizations)
+    def open_rounds(self) -> int:
+        return sum(panel.is_open for panel in self.rounds)
 
 
 def read_overview(now: datetime) -> Overview:
-    """Read every panel; the number of queries does not depend on how many organisations or blocks there are."""
+    """Read every panel; the number of queries does not depend on how many organisations, rounds or blocks there are."""
     blocks, _ = ledger.selectors.blocks_page(RECENT_BLOCKS, 0)
+    proposals = read_proposals(Window(1, 1), status="open", number=None)
     return Overview(
         at=now,
-        round=_round_panel(),
-        organizations=organizations_at_a_glance(now),
-        budget=privacy.selectors.budget(),
-        protection=privacy.selectors.configuration()["protection"],
-        chain=_chain_panel(),
+        rounds=_rounds(now),
+        progress=read_progress(),
+        organizations=_organizations(now),
+        budgets=_budgets(),
+        evidence=read_evidence(now, interval=timedelta(seconds=settings.FLXDR.verify_interval)),
+        vote=next(iter(proposals.pages.items), None),
+        votes_waiting=proposals.waiting,
+        trouble=read_trouble(now),
         blocks=blocks,
         events=recent_events(RECENT_EVENTS),
     )
 
 
-def _round_panel() -> RoundPanel | None:
-    training_round = newest_round()
-    if training_round is None:
-        return None
-    history = metrics_by_round(training_round.model_name)
-    metric = next((name for name in CHART_METRICS if history and name in history[-1].metrics), "")
-    points = [Point(str(entry.number), entry.metrics[metric]) for entry in history if metric in entry.metrics]
-    title = f"{metric} that the participants of {training_round.model_name} reported, by round"
+def _rounds(now: datetime) -> Sequence[RoundPanel]:
+    """Every open round; where there is none, the last one that ended."""
+    opened = open_rounds()
+    if not opened:
+        last = newest_round()
+        opened = [] if last is None else [_ended(last)]
+    return [_panel(each, now) for each in opened]
+
+
+def _ended(training_round: TrainingRound) -> OpenRound:
+    submitted = training_round.submissions.count()
+    return OpenRound(training_round, training_round.participants.count(), submitted, [])
+
+
+def _panel(opened: OpenRound, now: datetime) -> RoundPanel:
+    training_round = opened.training_round
+    is_open = training_round.status in TrainingRound.OPEN
+    action = ConfirmationRequest.Action.ABORT_ROUND
     return RoundPanel(
-        training_round=training_round,
-        status=federation.selectors.round_status(training_round),
-        chart=line_chart(points, title=title) if points else None,
-        chart_metric=metric,
-        suspects=suspects(training_round),
+        opened=opened,
+        phase=PHASES[TrainingRound.Status(training_round.status)],
+        is_open=is_open,
+        is_late=training_round.status == TrainingRound.Status.IN_PROGRESS and training_round.deadline < now,
+        suspects=suspects(training_round, at_most=SUSPECTS_NAMED),
+        abort_request=waiting_confirmation(action, training_round.round_id, now) if is_open else None,
     )
 
 
-def _chain_panel() -> ChainPanel:
-    head = ledger.selectors.head()
-    verification = ledger.selectors.last_pass()
-    return ChainPanel(
-        chain_id=ledger.selectors.chain_id(),
-        head=head,
+def _organizations(now: datetime) -> Organizations:
+    return Organizations(
+        counts=organizations_by_state(now),
+        named=organizations_to_look_at(now, at_most=ORGANIZATIONS_NAMED),
         members=len(ledger.selectors.members()),
-        verification=verification,
-        due=ledger.selectors.due_pass(),
-        blocks_since=head.height - (verification.verified_to or 0) if verification else head.height + 1,
     )
+
+
+def _budgets() -> Budgets:
+    largest, _ = budgets_page(limit=SPENDERS_NAMED, offset=0)
+    env = settings.FLXDR
+    return Budgets(largest, env.privacy_mode == NONE, env.protection, env.privacy_epsilon)

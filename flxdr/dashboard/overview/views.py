@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import conditional_page, require_GET, require_POST
 
 from flxdr.core.clock import SystemClock
@@ -37,9 +38,12 @@ def verify_chain(request: HttpRequest) -> HttpResponse:
     verified = verify_stored(clock=SystemClock(), actor=request.user.get_username(), full=True)
     bad = verified.report["first_bad"]
     if verified.is_pending:
-        messages.info(request, f"The whole chain is being verified in the background ({verified.full_pass}).")
+        messages.info(
+            request,
+            _("The whole chain is being verified in the background (%(state)s).") % {"state": verified.full_pass},
+        )
     elif bad is None:
-        messages.success(request, f"All {verified.report['blocks_verified']} blocks verify.")
+        messages.success(request, _("All %(count)d blocks verify.") % {"count": verified.report["blocks_verified"]})
     else:
-        messages.error(request, f"Block {bad['height']} does not verify: {bad['code']} ({bad['field']}).")
+        messages.error(request, _("Block %(height)s does not verify: %(code)s (%(field)s).") % bad)
     return redirect("ledger:index" if request.POST.get("next") == "ledger" else "overview")

@@ -1,0 +1,53 @@
+"""What does not move on by itself: events that are not sent, rounds that no worker takes, rounds that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from federation.models import ConfirmationRequest, TrainingRound
+from federation.selectors import waiting_confirmations
+from federation.selectors.overview import failed_since, stalled_rounds
+from flxdr.platform.models import OutboxEvent
+from flxdr.platform.telemetry.selectors import count_waiting, oldest_waiting
+
+PATIENCE = timedelta(minutes=15)
+"""A sink's hiccup; an event that waits longer is stuck."""
+RECENT = timedelta(days=1)
+FAILURES_SHOWN = 3
+CONFIRMATIONS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The queue, and what went wrong within a day.
+
+    Attributes:
+        unsent, oldest: telemetry that its sink has not confirmed.
+        is_stuck: the oldest of it waits for longer than a hiccup.
+        stalled: rounds to aggregate that no worker works on.
+    """
+
+    unsent: int
+    oldest: OutboxEvent | None
+    is_stuck: bool
+    stalled: Sequence[TrainingRound]
+    failed: Sequence[TrainingRound]
+    failed_total: int
+    confirmations: Sequence[ConfirmationRequest]
+
+
+def read_trouble(now: datetime) -> Trouble:
+    """Read it."""
+    oldest = oldest_waiting()
+    failed, failed_total = failed_since(now - RECENT, at_most=FAILURES_SHOWN)
+    return Trouble(
+        unsent=count_waiting(),
+        oldest=oldest,
+        is_stuck=oldest is not None and now - oldest.event.at > PATIENCE,
+        stalled=stalled_rounds(now),
+        failed=failed,
+        failed_total=failed_total,
+        confirmations=waiting_confirmations(now, at_most=CONFIRMATIONS_SHOWN),
+    )
