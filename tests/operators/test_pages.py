@@ -16,7 +16,7 @@ from federation.models import ConfirmationRequest, EnrolmentToken
 from federation.services import campaigns, confirmations
 from federation.services.enrolment_tokens import create_enrolment_token
 from flxdr.core.clock import SystemClock
-from flxdr.operators.roles import AUDITOR, OPERATOR, VIEWER
+from flxdr.operators.roles import ADMINISTRATOR, AUDITOR, OPERATOR, ROLES, VIEWER
 from tests.federation.conftest import Stored
 from tests.operators.accounts import account, signed_in
 from tests.support.federation import SimulatedFederation
@@ -42,7 +42,8 @@ def routes(patterns: Any, prefix: str = "/") -> Iterator[str]:
             yield prefix + str(part.pattern)
 
 
-ROUTES = sorted(set(routes(get_resolver("flxdr.dashboard.urls").url_patterns)) - {"/verify-chain"})
+FOR_OTHERS = {"/verify-chain", "/audit/export"}  # which every role, and the auditor alone, may do
+ROUTES = sorted(set(routes(get_resolver("flxdr.dashboard.urls").url_patterns)) - FOR_OTHERS)
 
 
 @pytest.fixture
@@ -75,10 +76,11 @@ def names() -> dict[str, Any]:
 
 def post_everywhere(client: Client, names: dict[str, Any]) -> dict[str, int]:
     """Statuses by route."""
-    return {
-        route: client.post(re.sub(r"<\w+:(\w+)>", lambda found: str(names[found.group(1)]), route), FORM).status_code
-        for route in ROUTES
-    }
+
+    def filled(route: str) -> str:
+        return re.sub(r"<\w+:(\w+)>", lambda found: str(names.get(found.group(1), 1)), route)
+
+    return {route: client.post(filled(route), FORM).status_code for route in ROUTES}
 
 
 @pytest.mark.parametrize("role", [VIEWER, AUDITOR])
@@ -89,6 +91,11 @@ def test_who_only_looks_changes_nothing(role: str, names: dict[str, Any], data_d
     statuses = post_everywhere(client, names)
     assert stored.count() == before
     assert statuses["/confirmations/<int:request_id>/confirm/"] == 403
+
+
+def test_the_audit_trail_is_exported_by_those_whose_role_it_is() -> None:
+    statuses = {role: signed_in(account(role)).post("/audit/export").status_code for role in ROLES}
+    assert statuses == {VIEWER: 403, OPERATOR: 403, AUDITOR: 200, ADMINISTRATOR: 200}
 
 
 def test_who_operates_changes_something(names: dict[str, Any], data_dir: Path) -> None:
