@@ -37,6 +37,7 @@ class ModelVersion(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (models.Index(fields=("model_name", "status", "version"), name="versions_by_status"),)
         constraints = (
             models.UniqueConstraint(
                 fields=("model_name", "version"),

@@ -61,6 +61,7 @@ class TrainingRound(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (models.Index(fields=("status", "finished_at"), name="rounds_by_status"),)
         constraints = (
             models.UniqueConstraint(fields=("model_name", "number"), name="round_number_per_model"),
             models.UniqueConstraint(
