@@ -23,6 +23,8 @@ from ledger.models import Block, ReleaseStatement, SignerKey
 from ledger.selectors.explorer import keys_by_id
 from ledger.services.checkpoints import Inclusion, prove_inclusion
 
+_PPM = 1_000_000
+
 
 @dataclass(frozen=True)
 class Check:
@@ -58,6 +60,18 @@ class Attestation:
     statement: statement.Statement | None
     code: str = ""
     detail: str = ""
+
+    @property
+    def before(self) -> float | None:
+        """The score of the release's parent on the organisation's own records, where it says so."""
+        own = self.statement.predicate.organization.validation if self.statement is not None else None
+        return None if own is None or own.before_ppm is None else own.before_ppm / _PPM
+
+    @property
+    def after(self) -> float | None:
+        """The release's score on them."""
+        own = self.statement.predicate.organization.validation if self.statement is not None else None
+        return None if own is None else own.after_ppm / _PPM
 
 
 @dataclass(frozen=True)

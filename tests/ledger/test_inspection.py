@@ -90,6 +90,7 @@ def test_statements_are_checked_against_the_block(sealed: Consortium) -> None:
     first, second = inspect_block(height=4).attestations
     assert first.statement is not None
     assert first.statement.predicate.organization.org_id == "org-a"
+    assert (first.before, first.after) == (0.91, 0.93)
     assert (second.row.org_id, second.code) == ("org-b", "")
 
 

@@ -17,11 +17,14 @@ from flxdr.core.clock import ManualClock, SystemClock
 from flxdr.platform.models import AuditEvent
 from ledger import selectors
 from ledger.chain import standalone
+from ledger.chain.statement import sign_statement, statement_of
 from ledger.models import Block, Proposal, VerificationPass
 from ledger.services import listeners, passes, verified
 from ledger.services.checkpoints import tlog_proof
 from ledger.services.genesis import ensure_genesis
+from ledger.services.statements import record_statement
 from tests.conftest import SentTasks
+from tests.ledger.attested import own_part
 from tests.ledger.conftest import empty_ledger
 from tests.ledger.members import Consortium
 from tests.site.dashboard.visitors import staff, superuser, text_of
@@ -305,6 +308,18 @@ def test_late_approvals_are_apart(client: Client, consortium: Consortium) -> Non
     late = page.partition("after the seal")[2].partition("</table>")[0]
     assert "org-d" in late
     assert "verifies" in late
+
+
+def test_statements_are_shown_with_what_they_say(client: Client, consortium: Consortium) -> None:
+    assert "No statement yet" in text_of(client, "/ledger/blocks/5/")
+    header = bytes(Block.objects.get(height=5).header)
+    statement = statement_of(header, own_part("org-a", MEMBERS, update=None), chain_id=selectors.chain_id())
+    envelope = sign_statement(statement, consortium.key("org-a"))
+    record_statement(height=5, org_id="org-a", envelope=envelope, clock=consortium.clock)
+    attested = text_of(client, "/ledger/blocks/5/").partition('id="statements"')[2].partition("</table>")[0]
+    assert "agrees and verifies" in attested
+    assert "trained, and says no more" in attested
+    assert "macro_binary_f1: 0.9100 before, 0.9300 after" in attested
 
 
 def test_what_was_withdrawn_says_so_everywhere(client: Client, consortium: Consortium) -> None:
