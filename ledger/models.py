@@ -67,6 +67,7 @@ class Block(AppendOnly):
         indexes = (
             models.Index(fields=("model_hash", "height"), name="blocks_model_hash_height"),
             models.Index(fields=("type", "height"), name="blocks_type_height"),
+            models.Index(fields=("model_name", "height"), name="blocks_model_name_height"),
             models.Index(fields=("timestamp",), name="blocks_timestamp"),
         )
         constraints = (

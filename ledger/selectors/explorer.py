@@ -37,9 +37,15 @@ class BlockFilter:
     before: datetime | None = None
 
 
-def blocks_matching(wanted: BlockFilter, cursor: Cursor, *, limit: int) -> Slice[Block]:
-    """A page of the blocks, newest first, without their headers; `is_withdrawn` says what became of a release."""
-    return slice_of(_told(_matching(wanted)), cursor, key="height", limit=limit)
+def blocks_matching(wanted: BlockFilter, cursor: Cursor, *, limit: int) -> tuple[Slice[Block], int]:
+    """A page of the blocks, newest first, without their headers, and how many match.
+
+    `is_withdrawn` says what became of a release.
+    """
+    rows = _matching(wanted)
+    lowest, highest = _bounds(wanted)
+    page = slice_of(_told(rows), cursor, key="height", limit=limit, lowest=lowest, highest=highest)
+    return page, rows.count()
 
 
 def releases_at(heights: Iterable[int]) -> list[Block]:
@@ -57,11 +63,6 @@ def _told(rows: QuerySet[Block]) -> QuerySet[Block]:
     return rows.defer("header").annotate(is_withdrawn=Exists(withdrawals))
 
 
-def count_blocks(wanted: BlockFilter) -> int:
-    """How many blocks match."""
-    return _matching(wanted).count()
-
-
 def _matching(wanted: BlockFilter) -> QuerySet[Block]:
     rows = Block.objects.all()
     if wanted.type:
@@ -77,22 +78,36 @@ def _matching(wanted: BlockFilter) -> QuerySet[Block]:
     return rows
 
 
+def _bounds(wanted: BlockFilter) -> tuple[int | None, int | None]:
+    """The heights between which a time range lies: time never runs backwards on a chain; None: open on that side."""
+    lowest = highest = None
+    if wanted.since is not None:
+        rows = Block.objects.filter(timestamp__gte=wanted.since).order_by("timestamp", "height")
+        lowest = rows.values_list("height", flat=True).first()
+    if wanted.before is not None:
+        rows = Block.objects.filter(timestamp__lt=wanted.before).order_by("-timestamp", "-height")
+        highest = rows.values_list("height", flat=True).first()
+    return lowest, highest
+
+
 def _found(text: str) -> set[int]:
     """Heights of the blocks that a text names; a query for each column, since no index serves them together."""
     if "\0" in text:  # PostgreSQL refuses to look for it
         return set()
     digest = text.lower()
-    lookups = [{"round_id__startswith": text}]
+    # In the order of the column that is looked at, so that its index is walked and not the table.
+    lookups = [({"round_id__startswith": text}, "round_id")]
     if len(text) >= SHORTEST_DIGEST:
-        lookups.append({"block_hash__gte": digest, "block_hash__lt": digest + _BEYOND_HEX})
-        lookups.append({"model_hash__gte": digest, "model_hash__lt": digest + _BEYOND_HEX})
+        lookups += [
+            ({f"{column}__gte": digest, f"{column}__lt": digest + _BEYOND_HEX}, column)
+            for column in ("block_hash", "model_hash")
+        ]
     if text.isascii() and text.isdecimal() and len(text) < 16:
-        lookups.append({"height": text})
+        lookups.append(({"height": text}, "height"))
     heights: set[int] = set()
-    for lookup in lookups:
-        heights |= set(
-            Block.objects.filter(**lookup).order_by("-height").values_list("height", flat=True)[:FOUND_AT_MOST]
-        )
+    for lookup, order in lookups:
+        rows = Block.objects.filter(**lookup).order_by(order)
+        heights |= set(rows.values_list("height", flat=True)[:FOUND_AT_MOST])
     return heights
 
 

@@ -17,7 +17,6 @@ from ledger.selectors.explorer import (
     BlockFilter,
     approving_counts,
     blocks_matching,
-    count_blocks,
     entries_at,
     withdrawal_of,
 )
@@ -58,14 +57,14 @@ class Explorer:
 
 def read_explorer(wanted: BlockFilter, cursor: Cursor) -> Explorer:
     """Read it, in a number of queries that does not depend on the chain's length."""
-    found = blocks_matching(wanted, cursor, limit=PAGE_SIZE)
+    found, total = blocks_matching(wanted, cursor, limit=PAGE_SIZE)
     entries = entries_at(block.height for block in found.items)
     approving = approving_counts(block.block_hash for block in found.items)
     rows = [
         BlockRow(block, entries.get(block.height), approving[block.block_hash], bool(vars(block)["is_withdrawn"]))
         for block in found.items
     ]
-    return Explorer(found, rows, count_blocks(wanted), read_council())
+    return Explorer(found, rows, total, read_council())
 
 
 def read_council() -> Council:
