@@ -34,7 +34,7 @@ def test_a_link_opens_the_organizations_page_and_nothing_else(
     for path in ("/member/", "/member/rounds/", "/member/budget/"):
         page.goto(f"{live_server.url}{path}")
         for size in (DESK, PHONE):
-            page.set_viewport_size(size)  # type: ignore[arg-type]  # the two keys that it has
+            page.set_viewport_size(size)
             assert sideways(page) <= 0, path
         assert violations(page) == []
     page.goto(f"{live_server.url}/member/")
