@@ -296,6 +296,7 @@ class Proposal(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (models.Index(fields=("status", "id"), name="proposals_status"),)
         constraints = (
             models.UniqueConstraint(fields=("status",), condition=Q(status="open"), name="one_open_proposal"),
             models.UniqueConstraint(

@@ -37,8 +37,10 @@ class OwnPart:
 def parts_of_organization(org_id: str, *, limit: int, offset: int) -> tuple[Sequence[OwnPart], int]:
     """An organisation's parts, in the newest round first, and how many there are."""
     rows = Participant.objects.filter(organization__org_id=org_id)
-    shown = rows.select_related("training_round", "training_round__result").defer("training_round__config")
-    return [_part(row) for row in shown.order_by("-training_round_id")[offset : offset + limit]], rows.count()
+    # Parts are made when their round starts. Finding the page in the index alone spares sorting all of them.
+    shown = list(rows.order_by("-pk").values_list("pk", flat=True)[offset : offset + limit])
+    page = Participant.objects.filter(pk__in=shown).select_related("training_round", "training_round__result")
+    return [_part(row) for row in page.defer("training_round__config").order_by("-pk")], rows.count()
 
 
 def _part(participant: Participant) -> OwnPart:

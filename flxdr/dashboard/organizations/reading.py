@@ -17,6 +17,7 @@ from federation.selectors import waiting_confirmation
 from federation.selectors.organization_list import organization_by_id
 from federation.selectors.overview import OrganizationGlance, glance_of
 from federation.selectors.parts_of_organization import OwnPart, parts_of_organization
+from flxdr.dashboard.audit.wording import sentence_of
 from flxdr.dashboard.charts.participation import Bar, participation_chart
 from flxdr.platform.audit.selectors import newest_events_about
 from flxdr.platform.models import AuditEvent
@@ -53,11 +54,20 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class ToldEvent:
+    """An event, what it says after the actor's name, and the reason that was given."""
+
+    event: AuditEvent
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class OrganizationPage:
     """Everything that an operator's page of an organisation shows."""
 
     standing: Standing
-    events: Sequence[AuditEvent]
+    events: Sequence[ToldEvent]
     waiting: ConfirmationRequest | None
 
 
@@ -90,9 +100,14 @@ def read_organization(org_id: str, now: datetime) -> OrganizationPage:
     requests = (waiting_confirmation(action, org_id, now) for action in _GUARDED)
     return OrganizationPage(
         standing=standing,
-        events=newest_events_about(org_id, limit=EVENTS_LISTED),
+        events=[_told(event) for event in newest_events_about(org_id, limit=EVENTS_LISTED)],
         waiting=next((request for request in requests if request is not None), None),
     )
+
+
+def _told(event: AuditEvent) -> ToldEvent:
+    said = sentence_of(event.kind, event.data)
+    return ToldEvent(event, f"{said.before}{event.subject}{said.after}", str(event.data.get("reason") or ""))
 
 
 def _chart(organization: Organization, parts: Sequence[OwnPart]) -> SafeString:

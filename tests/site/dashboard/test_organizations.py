@@ -137,7 +137,7 @@ class TestOne:
         page = text(operator.get("/organizations/org-a/"))
         assert "in force" in panel(page, "keys")
         assert "approves" in panel(page, "votes")
-        assert "organization.admitted" in panel(page, "history")
+        assert "<strong>coordinator</strong> admitted org-a to the chain" in panel(page, "history")
         assert "It registered without a key" not in page
 
     def test_a_failed_round_counts_for_nothing(
