@@ -33,8 +33,9 @@ class SharedDetection(AppendOnly):
         ordering = ("-id",)
         indexes = (
             models.Index(fields=("organization", "received_at"), name="detections_of_an_hour"),
-            models.Index(fields=("family", "received_at"), name="detections_of_a_family"),
+            models.Index(fields=("family", "received_at", "score_ppm"), name="detections_by_family"),
             models.Index(fields=("received_at", "family"), name="detections_of_a_period"),
+            models.Index(fields=("score_ppm", "received_at", "family"), name="detections_of_a_score"),
         )
         constraints = (
             models.UniqueConstraint(fields=("organization", "alert_id"), name="one_statement_per_alert"),

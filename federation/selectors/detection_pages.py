@@ -23,6 +23,7 @@ from flxdr.core.keys import SignatureInvalid
 from ledger.models import Block
 
 NEW = DetectionReview.State.NEW
+NEWEST_FIRST = ("-received_at", "-pk")
 MOST_REVIEWS = 50
 PPM = 1_000_000
 
@@ -48,13 +49,14 @@ class DetectionFilter:
     def apply(self, rows: QuerySet[SharedDetection]) -> QuerySet[SharedDetection]:
         exact = {
             "family": self.family,
-            "technique": self.technique,
             "organization__org_id": self.org_id,
             "received_at__gte": self.since,
             "received_at__lt": self.before,
             "score_ppm__gte": self.least_ppm,
         }
         rows = rows.filter(**{name: value for name, value in exact.items() if value})
+        if self.technique:  # families have an index, and each has one technique
+            rows = rows.filter(family__in=[name for name, known in TECHNIQUES.items() if known == self.technique])
         if self.state == NEW:
             reviewed = DetectionReview.objects.filter(detection=OuterRef("pk"))
             return rows.filter(~Exists(reviewed) | Exists(_newest_is(NEW)))
@@ -123,10 +125,17 @@ class Provenance:
 
 def detections_matching(wanted: DetectionFilter, *, limit: int, offset: int) -> tuple[list[ListedDetection], int]:
     """Detections that pass, newest first, and how many there are."""
-    rows = wanted.apply(SharedDetection.objects.order_by("-id"))
+    rows = wanted.apply(SharedDetection.objects.order_by(*NEWEST_FIRST))
+    # Signatures make rows long: which ones are shown is read off an index alone.
+    shown = list(rows.values_list("pk", flat=True)[offset : offset + limit])
     newest = DetectionReview.objects.filter(detection=OuterRef("pk")).order_by("-id").values("state")[:1]
-    shown = rows.select_related("organization").defer("statement", "signature")
-    page = shown.annotate(reviewed_as=Coalesce(Subquery(newest), Value(str(NEW))))[offset : offset + limit]
+    page = (
+        SharedDetection.objects.filter(pk__in=shown)
+        .select_related("organization")
+        .defer("statement", "signature")
+        .annotate(reviewed_as=Coalesce(Subquery(newest), Value(str(NEW))))
+        .order_by(*NEWEST_FIRST)
+    )
     return [ListedDetection(row, row.reviewed_as) for row in page], rows.count()
 
 
@@ -185,8 +194,10 @@ def provenance_of(detection: SharedDetection) -> Provenance:
 
 def detections_stix(wanted: DetectionFilter, *, limit: int, offset: int) -> str:
     """The page of the detections that pass, as a STIX 2.1 bundle."""
-    rows = wanted.apply(SharedDetection.objects.order_by("-id")).select_related("organization")
-    return bundle_of(rows[offset : offset + limit])
+    rows = wanted.apply(SharedDetection.objects.order_by(*NEWEST_FIRST))
+    shown = list(rows.values_list("pk", flat=True)[offset : offset + limit])
+    page = SharedDetection.objects.filter(pk__in=shown).select_related("organization")
+    return bundle_of(page.order_by(*NEWEST_FIRST))
 
 
 def _newest_is(state: str) -> QuerySet[DetectionReview]:
