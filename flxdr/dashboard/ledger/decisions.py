@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from flxdr.core.errors import FlxdrError
+from flxdr.core.errors import FlxdrError, Malformed
 from flxdr.dashboard.access import CLOCK, actor_of, page
 from flxdr.dashboard.ledger.council import read_governance, read_proposals
 from flxdr.dashboard.ledger.forms import WithdrawalForm
@@ -41,8 +41,12 @@ def proposals(request: HttpRequest) -> HttpResponse:
 @page("ledger.view_block")
 @require_GET
 def governance(request: HttpRequest) -> HttpResponse:
-    """The policy and the keys in force, and every block that changed them."""
-    return render(request, "dashboard/ledger/governance.html", {"reading": read_governance(Window.of(request))})
+    """The policy and the keys in force, and every block that changed them, if they can be read."""
+    try:
+        reading = read_governance(Window.of(request))
+    except Malformed as error:
+        return render(request, "dashboard/ledger/unreadable.html", {"error": error})
+    return render(request, "dashboard/ledger/governance.html", {"reading": reading})
 
 
 @page("ledger.change_block")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ledger.selectors
+from flxdr.core.errors import Malformed
 from flxdr.dashboard.paging import PAGE_SIZE
 from flxdr.platform.keyset import Cursor, Slice
 from ledger.chain.checkpoint import SignedCheckpoint
@@ -52,7 +53,7 @@ class Explorer:
     slice: Slice[Block]
     rows: Sequence[BlockRow]
     total: int
-    council: Council
+    council: Council | None
 
 
 def read_explorer(wanted: BlockFilter, cursor: Cursor) -> Explorer:
@@ -67,9 +68,13 @@ def read_explorer(wanted: BlockFilter, cursor: Cursor) -> Explorer:
     return Explorer(found, rows, total, read_council())
 
 
-def read_council() -> Council:
-    """Who decides, as the chain says now."""
-    policy, members = ledger.selectors.quorum_policy(), len(ledger.selectors.members())
+def read_council() -> Council | None:
+    """Who decides, as the chain says now; None if the block that says so cannot be read."""
+    try:
+        policy = ledger.selectors.quorum_policy()
+    except Malformed:
+        return None
+    members = len(ledger.selectors.members())
     return Council(policy, members, threshold(policy, members) if members else 0, count_waiting())
 
 

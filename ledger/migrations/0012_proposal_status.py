@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ledger", "0010_block_filters"),
+        ("ledger", "0011_blocks_by_model"),
     ]
 
     operations = [
