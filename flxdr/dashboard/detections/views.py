@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -79,8 +81,8 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def page_as_stix(request: HttpRequest) -> HttpResponse:
     """The page of the list that the same filters show, as a STIX bundle."""
-    window = Window.of(request)
-    return _stix(detections_stix(filter_of(request), limit=window.limit, offset=window.offset), "detections")
+    window, asked = Window.of(request), filter_of(request)
+    return _stix(request, "detections", lambda: detections_stix(asked, limit=window.limit, offset=window.offset))
 
 
 @page("federation.view_shareddetection")
@@ -88,7 +90,7 @@ def page_as_stix(request: HttpRequest) -> HttpResponse:
 def one_as_stix(request: HttpRequest, pk: int) -> HttpResponse:
     """One detection as a STIX bundle."""
     detection = detection_by_id(pk)
-    return _stix(bundle_of([detection]), f"detection-{detection.alert_id}")
+    return _stix(request, f"detection-{detection.alert_id}", lambda: bundle_of([detection]))
 
 
 def _again(request: HttpRequest, pk: int) -> dict[str, object]:
@@ -101,6 +103,12 @@ def _again(request: HttpRequest, pk: int) -> dict[str, object]:
     }
 
 
-def _stix(bundle: str, name: str) -> HttpResponse:
+def _stix(request: HttpRequest, name: str, make: Callable[[], str]) -> HttpResponse:
+    """The bundle as a file; no bundle is made of a statement that somebody changed here, which is said instead."""
+    try:
+        bundle = make()
+    except FlxdrError as error:
+        messages.error(request, _("No bundle: a detection's stored statement cannot be read. %s") % error.detail)
+        return redirect("detections:index")
     disposition = f'attachment; filename="{name}.stix.json"'
     return HttpResponse(bundle, content_type=MEDIA_TYPE, headers={"Content-Disposition": disposition})

@@ -124,6 +124,14 @@ def test_a_changed_row_is_found_out(viewer: Client, scan: SharedDetection) -> No
     assert text_of(viewer, "/detections/")
 
 
+@pytest.mark.parametrize("path", ["/detections/stix", "/detections/{pk}/stix"])
+def test_no_bundle_is_made_of_a_changed_statement(viewer: Client, scan: SharedDetection, path: str) -> None:
+    tamper("statement = %s", b"{}")
+    answer = viewer.get(path.format(pk=scan.pk), follow=True)
+    assert answer.redirect_chain == [("/detections/", 302)]
+    assert "stored statement cannot be read" in answer.content.decode()
+
+
 def test_an_operator_writes_down_what_became_of_it(operator: Client, scan: SharedDetection) -> None:
     path = f"/detections/{scan.pk}/review"
     answer = operator.post(path, {"state": "acknowledged", "note": "<b>looking</b>\x00"}, follow=True)
