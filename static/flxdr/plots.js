@@ -15,6 +15,16 @@
     return found;
   }
 
+  // Steps in seconds, and how a mark is written there and where the day changes: UTC, 24 hours.
+  const HOURS = "{HH}:{mm}";
+  const DAYS = "{MM}-{DD}";
+  const TIMES = [
+    [86400 * 28, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+    [86400, DAYS, null, null, null, null, null, null, 1],
+    [60, HOURS, null, null, `\n${DAYS}`, null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", null, null, `\n${DAYS}`, null, null, null, 1],
+  ];
+
   function draw(figure) {
     const data = JSON.parse(figure.dataset.plot);
     if (data.x.length < 3) return;
@@ -23,12 +33,13 @@
     canvas.setAttribute("aria-hidden", "true");
     figure.prepend(canvas);
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const time = { ...axis, values: TIMES };
     const plot = new uPlot({
       width: figure.clientWidth,
       height: 230,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { live: true },
-      axes: [axis, axis],
+      axes: [time, axis],
       series: [
         { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...data.series.map((series, index) => ({
