@@ -15,10 +15,11 @@ from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import resolve
-from playwright.sync_api import Page, ViewportSize
+from playwright.sync_api import Page, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
 
 from flxdr.env import Env
+from tests.browser.pictures import ON_A_PHONE, PICTURES
 from tests.browser.signing_in import sign_in
 from tests.conftest import SentTasks
 from tests.support.browser import Witness
@@ -28,25 +29,6 @@ from tests.support.site_map import pages_from
 DESK, PHONE = ViewportSize(width=1440, height=900), ViewportSize(width=360, height=780)
 POCKET = ViewportSize(width=390, height=844)
 IMAGES = Path(settings.BASE_DIR) / "docs" / "images" / "dashboard"
-PICTURES = {
-    "overview": "overview",
-    "rounds:index": "rounds",
-    "rounds:start": "start-a-round",
-    "rounds:detail": "round",
-    "organizations:index": "organisations",
-    "organizations:detail": "organisation",
-    "confirmations:index": "confirmations",
-    "ledger:index": "ledger",
-    "ledger:block": "block",
-    "privacy:index": "privacy",
-    "models:index": "models",
-    "models:version": "model",
-    "detections:index": "detections",
-    "detections:detail": "detection",
-    "audit:index": "audit",
-    "notifications:index": "notifications",
-}
-ON_A_PHONE = ("overview", "round")
 PAGES = (
     "/",
     "/rounds/",
@@ -110,6 +92,8 @@ def _keep(page: Page, path: str, kept: set[str]) -> None:
     if not os.environ.get("REFRESH_SCREENSHOTS") or name is None or name in kept:
         return
     kept.add(name)
+    if page.locator("[data-refresh-status]").count():
+        expect(page.locator("[data-refresh-status]")).to_have_text("live", timeout=20_000)
     IMAGES.mkdir(parents=True, exist_ok=True)
     page.set_viewport_size(DESK)
     page.screenshot(path=IMAGES / f"{name}.png")

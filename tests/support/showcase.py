@@ -223,6 +223,7 @@ class Showcase:
         )
         Organization.objects.create(org_id="old-member", name="Old Member Ltd", status=Organization.Status.ACTIVE)
         enrolment.suspend(org_id="old-member", actor=OPERATOR, clock=self.clock)
+        self.clock.advance(datetime.now(UTC) - self.clock.now())
         governance.propose_revocation(
             org_id=QUIET,
             key_id=self._key_of(QUIET),
@@ -232,7 +233,6 @@ class Showcase:
             actor=OPERATOR,
             clock=self.clock,
         )
-        self.clock.advance(datetime.now(UTC) - self.clock.now())
         self._ask()
         verify_stored(clock=self.clock, actor=OPERATOR, full=True)
         opened = rounds.start_round(actor=OPERATOR, model_name=TGNN, min_orgs=3, timeout=7200, clock=self.clock)
