@@ -72,12 +72,6 @@ def word(value: str) -> str:
 
 
 @register.filter
-def millionths(value: int | None) -> str:
-    """A number that is kept in millionths, in units."""
-    return "-" if value is None else f"{value / 1_000_000:.6g}"
-
-
-@register.filter
 def plain(value: float) -> str:
     """A number as a program writes it, for values of forms."""
     return f"{value:g}"
@@ -156,9 +150,9 @@ def names(values: Sequence[str]) -> str:
 
 
 @register.filter
-def ppm(value: int) -> str:
+def ppm(value: int | None) -> str:
     """A number that is kept in millionths, in units."""
-    return f"{value / 1_000_000:g}"
+    return "-" if value is None else f"{value / 1_000_000:g}"
 
 
 @register.filter
