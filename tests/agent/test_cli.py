@@ -228,10 +228,11 @@ def test_training_is_repeatable(bench: Bench, tmp_path: Path) -> None:
 def test_a_released_model_is_evaluated_with_the_normaliser_before_it(bench: Bench) -> None:
     assert bench.cli("evaluate", "latest").exit_code == ExitCode.CHECK_FAILED
     released(bench, NORMALISER)
-    released(bench, CLASSIFIER)
+    normaliser = bench.coordinator.state.releases[NORMALISER].newest.model_hash
+    released(bench, CLASSIFIER, normaliser=normaliser)
     latest = bench.cli_json("evaluate", "latest")
     assert (latest["model"], latest["block_height"], list(latest["basis"])) == (CLASSIFIER, 4, [NORMALISER])
-    by_hash = bench.cli_json("evaluate", bench.coordinator.state.releases[NORMALISER].newest.model_hash)
+    by_hash = bench.cli_json("evaluate", normaliser)
     assert (by_hash["model"], by_hash["block_height"], by_hash["basis"]) == (NORMALISER, 3, {})
 
 

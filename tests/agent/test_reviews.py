@@ -36,9 +36,9 @@ def train(bench: Bench, model: str, **changes: Any) -> RoundConfig:
     return config
 
 
-def released(bench: Bench, model: str) -> None:
+def released(bench: Bench, model: str, **changes: Any) -> None:
     """A whole round, approved and sealed."""
-    train(bench, model)
+    train(bench, model, **changes)
     proposal = bench.coordinator.propose_release()
     bench.run_once()
     assert bench.coordinator.votes[-1][:2] == (proposal["id"], "approve")
