@@ -13,14 +13,18 @@ _EACH = 2
 """Pages of one kind (one view) that are visited: enough to see both a first and another row."""
 
 
-def pages_from(page: Page, start: str) -> Iterator[str]:
-    """Visit pages breadth first, and yield the path of each while it is shown; downloads are left alone."""
+def pages_from(page: Page, start: str, *, leaving_out: str = "") -> Iterator[str]:
+    """Visit pages breadth first, and yield the path of each while it is shown; downloads are left alone.
+
+    Args:
+        leaving_out: beginning of the paths that are not visited.
+    """
     origin = f"{urlsplit(start).scheme}://{urlsplit(start).netloc}"
     waiting, seen, kinds = [urlsplit(start).path], {urlsplit(start).path}, {}  # type: ignore[var-annotated]
     while waiting:
         path = waiting.pop(0)
         kind = _kind(path)
-        if kind is None or kinds.get(kind, 0) >= _EACH:
+        if kind is None or kinds.get(kind, 0) >= _EACH or (leaving_out and path.startswith(leaving_out)):
             continue
         kinds[kind] = kinds.get(kind, 0) + 1
         response = page.goto(f"{origin}{path}")
