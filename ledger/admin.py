@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.admin import ReadOnlyAdmin
+from flxdr.platform.auth.principal import actor_of
 from ledger import selectors
 from ledger.models import (
     Approval,
@@ -80,7 +81,7 @@ class ProposingAdmin(ReadOnlyAdmin):
                 row,
                 **form.cleaned_data,
                 proposer=None,
-                actor=f"operator:{request.user.get_username()}",
+                actor=actor_of(request),
                 clock=SystemClock(),
             )
         except FlxdrError as error:

@@ -18,6 +18,7 @@ from federation.services.reasons import LONGEST_REASON
 from flxdr.core.clock import SystemClock
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.admin import ReadOnlyAdmin
+from flxdr.platform.auth.principal import actor_of
 
 if TYPE_CHECKING:  # generic in Django's stubs only
     ServiceForm = forms.ModelForm[Any]
@@ -25,11 +26,6 @@ else:
     ServiceForm = forms.ModelForm
 
 CLOCK = SystemClock()
-
-
-def actor_of(request: HttpRequest) -> str:
-    """How the audit trail names the operator."""
-    return f"operator:{request.user.get_username()}"
 
 
 class OperatedAdmin(ReadOnlyAdmin):

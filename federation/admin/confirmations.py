@@ -8,9 +8,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from federation.admin.base import CLOCK, OperatedAdmin, actor_of
+from federation.admin.base import CLOCK, OperatedAdmin
 from federation.models import ConfirmationRequest
 from federation.services import confirmations
+from flxdr.platform.auth.principal import actor_of
 
 
 @admin.register(ConfirmationRequest)

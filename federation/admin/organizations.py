@@ -10,9 +10,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from federation.admin.base import CLOCK, GuardedAdmin, ServiceForm, ServiceFormAdmin, actor_of
+from federation.admin.base import CLOCK, GuardedAdmin, ServiceForm, ServiceFormAdmin
 from federation.models import ConfirmationRequest, EnrolmentToken, Organization
 from federation.services import enrolment, enrolment_tokens
+from flxdr.platform.auth.principal import actor_of
 
 Action = ConfirmationRequest.Action
 

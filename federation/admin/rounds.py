@@ -10,10 +10,11 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
-from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin, actor_of
+from federation.admin.base import CLOCK, ServiceForm, ServiceFormAdmin
 from federation.forms import StartCampaignForm, StartRoundForm, chosen
 from federation.models import Campaign, ConfirmationRequest, Participant, TrainingRound
 from federation.services import campaigns, rounds
+from flxdr.platform.auth.principal import actor_of
 
 if TYPE_CHECKING:  # generic in Django's stubs only
     _TabularInline = admin.TabularInline[Any, Any]

@@ -35,8 +35,3 @@ def page(permission: str) -> Callable[[View], View]:
         return staff_member_required(permitted)
 
     return decorated
-
-
-def actor_of(request: HttpRequest) -> str:
-    """How the audit trail names the operator who clicked."""
-    return f"operator:{request.user.get_username()}"

@@ -20,6 +20,7 @@ from flxdr.core.errors import FlxdrError
 from flxdr.operators import second_factor
 from flxdr.operators.accounts import record_account, record_role
 from flxdr.operators.forms import SignInForm
+from flxdr.platform.auth.principal import actor_of
 
 if TYPE_CHECKING:  # generic in Django's stubs only
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -41,16 +42,16 @@ class RecordedAdmin(_ModelAdmin):
         raise NotImplementedError
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        self.record("added", obj, _actor(request))
+        self.record("added", obj, actor_of(request))
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        self.record("changed", obj, _actor(request), changes=message)
+        self.record("changed", obj, actor_of(request), changes=message)
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: Iterable[Any]) -> Any:
         for row in queryset:
-            self.record("removed", row, _actor(request))
+            self.record("removed", row, actor_of(request))
         return super().log_deletions(request, queryset)  # type: ignore[arg-type]  # a list of one, from the page of one
 
     @transaction.atomic
@@ -84,7 +85,7 @@ class OperatorAdmin(RecordedAdmin, _UserAdmin):
                 self.message_user(request, f"{user}: remove your own with a code, on its page.", messages.ERROR)
                 continue
             try:
-                second_factor.reset(user=user, actor=_actor(request))
+                second_factor.reset(user=user, actor=actor_of(request))
             except FlxdrError as error:
                 self.message_user(request, str(error), messages.ERROR)
             else:
@@ -104,7 +105,3 @@ class RoleAdmin(RecordedAdmin, GroupAdmin):
 
     def record(self, event: str, obj: Any, actor: str, **data: Any) -> None:
         record_role(event, obj, actor=actor, **data)
-
-
-def _actor(request: HttpRequest) -> str:
-    return f"operator:{request.user.get_username()}"

@@ -22,7 +22,7 @@ def test_signing_in_and_verifying_the_chain(
     page.get_by_role("button", name="Verify the whole chain now").click()
     expect(page.get_by_role("status").first).to_contain_text("blocks verify")
     expect(chain).to_contain_text("valid: the only block verified")
-    expect(chain).to_contain_text("by operator")
+    expect(chain).to_contain_text("by operator:operator")
     assert witness.complaints == []
 
 

@@ -6,13 +6,14 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.audit.exporting import CONTENT_TYPES, Format, export_events
 from flxdr.dashboard.audit.reading import read_trail
 from flxdr.dashboard.audit.wording import SENTENCES, groups
 from flxdr.dashboard.paging import cursor_of
 from flxdr.dashboard.periods import Period
 from flxdr.platform.audit.search import SCANNED, EventFilter
+from flxdr.platform.auth.principal import actor_of
 
 
 @page("platform.view_auditevent")

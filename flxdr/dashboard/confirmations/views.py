@@ -15,9 +15,10 @@ from federation.models import ConfirmationRequest
 from federation.selectors.confirmations import decided_confirmations, waiting_confirmations
 from federation.services import confirmations
 from flxdr.core.errors import FlxdrError
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.confirmations.reading import asked
 from flxdr.dashboard.paging import Pages, Window
+from flxdr.platform.auth.principal import actor_of
 
 MAY_DECIDE = "federation.change_confirmationrequest"
 

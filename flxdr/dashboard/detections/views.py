@@ -21,12 +21,13 @@ from federation.selectors.detection_pages import (
 from federation.selectors.detections import bundle_of
 from federation.services.detection_reviews import review_detection
 from flxdr.core.errors import FlxdrError, Missing
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.detections.filters import SEVERITIES, filter_of, least_score_of
 from flxdr.dashboard.detections.reading import read_detection, read_summary
 from flxdr.dashboard.paging import Pages, Window
 from flxdr.dashboard.periods import Period
 from flxdr.dashboard.wanted import wanted
+from flxdr.platform.auth.principal import actor_of
 
 
 @page("federation.view_shareddetection")

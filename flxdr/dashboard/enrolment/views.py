@@ -15,9 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from federation.selectors.enrolment_tokens import enrolment_tokens_page
 from federation.services.enrolment_tokens import create_enrolment_token, revoke_enrolment_token
 from flxdr.core.errors import FlxdrError
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.enrolment.forms import TokenForm
 from flxdr.dashboard.paging import Pages, Window
+from flxdr.platform.auth.principal import actor_of
 
 MAY_GIVE = "federation.add_enrolmenttoken"
 

@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from flxdr.core.errors import FlxdrError, Malformed
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.ledger.council import read_governance, read_proposals
 from flxdr.dashboard.ledger.forms import WithdrawalForm
 from flxdr.dashboard.paging import Window
+from flxdr.platform.auth.principal import actor_of
 from ledger import selectors
 from ledger.errors import BlockMissing
 from ledger.models import Proposal

@@ -18,12 +18,13 @@ from federation.selectors.organization_list import (
 )
 from federation.services import enrolment
 from flxdr.core.errors import FlxdrError
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.organizations.decisions import DECISIONS
 from flxdr.dashboard.organizations.forms import ReasonForm, RevocationForm
 from flxdr.dashboard.organizations.listing import organization_rows
 from flxdr.dashboard.organizations.reading import read_organization
 from flxdr.dashboard.paging import Pages, Window
+from flxdr.platform.auth.principal import actor_of
 from ledger.services.governance import propose_revocation
 
 

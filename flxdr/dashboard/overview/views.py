@@ -12,6 +12,7 @@ from django.views.decorators.http import conditional_page, require_GET, require_
 from flxdr.core.clock import SystemClock
 from flxdr.dashboard.access import page
 from flxdr.dashboard.overview.reading import read_overview
+from flxdr.platform.auth.principal import actor_of
 from ledger.services.verified import verify_stored
 
 
@@ -35,7 +36,7 @@ def overview_panels(request: HttpRequest) -> HttpResponse:
 @require_POST
 def verify_chain(request: HttpRequest) -> HttpResponse:
     """Have the whole chain verified: now, or in the background if it is long."""
-    verified = verify_stored(clock=SystemClock(), actor=request.user.get_username(), full=True)
+    verified = verify_stored(clock=SystemClock(), actor=actor_of(request), full=True)
     bad = verified.report["first_bad"]
     if verified.is_pending:
         messages.info(

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_POST
 from federation.models import ConfirmationRequest
 from federation.services.confirmations import request_action
 from flxdr.core.errors import FlxdrError, Missing
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
 from flxdr.dashboard.rounds.forms import AbortForm
+from flxdr.platform.auth.principal import actor_of
 
 Action = ConfirmationRequest.Action
 

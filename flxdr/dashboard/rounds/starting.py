@@ -19,7 +19,8 @@ from federation.services.campaigns import outlook_on_campaign, start_campaign
 from federation.services.round_plan import Outlook, outlook_on_round
 from federation.services.rounds import start_round
 from flxdr.core.errors import FlxdrError
-from flxdr.dashboard.access import CLOCK, actor_of, page
+from flxdr.dashboard.access import CLOCK, page
+from flxdr.platform.auth.principal import actor_of
 
 FORECASTS_SHOWN = 50
 _GROUPS = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
     from rest_framework.request import Request
 
 DEVELOPMENT_OPERATOR = "development"
@@ -47,6 +48,11 @@ class Anonymous:
 
     def __str__(self) -> str:
         return "anonymous"
+
+
+def actor_of(request: HttpRequest) -> str:
+    """How the audit trail names the operator who clicked on a page or in the administration."""
+    return str(Principal("operator", request.user.get_username()))
 
 
 def caller(request: Request) -> Principal | Anonymous:

@@ -73,7 +73,7 @@ def test_nothing_is_green_before_a_pass_ended(client: Client) -> None:
 def test_a_pass_is_shown_with_its_evidence(client: Client) -> None:
     page = verify(client)
     assert "valid: all 7 blocks verified" in page
-    assert "by root (request)" in page
+    assert "by operator:root (request)" in page
     assert "blocks 0 to 6, every signature" in page
     assert "approved by 3 of 3 organisations, 3 needed" in page
     assert selectors.head().block_hash in page
@@ -115,7 +115,7 @@ def test_a_chain_that_lost_its_verified_end_is_not_green(client: Client) -> None
 
 def test_a_due_pass_tells_its_progress(client: Client, sent_tasks: SentTasks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verified, "WHOLE_UP_TO", 0)
-    assert "0 of 7 blocks so far, asked for by root" in verify(client)
+    assert "0 of 7 blocks so far, asked for by operator:root" in verify(client)
     VerificationPass.objects.update(blocks_done=4)
     assert "4 of 7 blocks so far" in text_of(client, "/ledger/")
     passes.make_due_pass(clock=SystemClock())

@@ -66,7 +66,7 @@ def test_a_verification_is_kept_as_evidence(operator: Client) -> None:
     response = operator.post("/verify-chain", follow=True)
     assert "valid: the only block verified" in response.content.decode()
     event = AuditEvent.objects.get(kind="chain.verified")
-    assert event.actor == "operator"
+    assert event.actor == "operator:operator"
     assert event.data["valid"] is True
     assert event.data["height"] == 0
 
@@ -82,7 +82,7 @@ def test_a_long_chain_is_verified_in_the_background(
     passes.make_due_pass(clock=SystemClock())
     page = operator.get("/").content.decode()
     assert "valid: the only block verified" in page
-    assert "full pass by operator" in page
+    assert "full pass by operator:operator" in page
     assert "a full pass is due" not in page
 
 
