@@ -95,9 +95,10 @@ def test_a_suspension_waits_for_a_second_operator(
 def test_nobody_is_asked_while_nobody_looks(page: Page, live_server: LiveServer, operator: User) -> None:
     page.clock.install()
     sign_in(page, live_server)
+    page.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
+    page.wait_for_load_state("networkidle")  # what was asked before nobody looked
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })")
     page.clock.run_for(60_000)
     assert asked == []
     page.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => false })")
