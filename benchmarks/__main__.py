@@ -22,6 +22,7 @@ RESULTS = Path(__file__).with_name("results.json")
 # The group is the first part of its rows' names.
 GROUPS = {
     "aggregate": "benchmarks.aggregate",
+    "api": "benchmarks.api",
     "detect": "benchmarks.detect",
     "dp": "benchmarks.dp",
     "faults": "benchmarks.faults",
@@ -32,7 +33,7 @@ GROUPS = {
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",
     "reading": "benchmarks.reading",
-    "round": "benchmarks.round_latency",
+    "round": "benchmarks.rounds",
     "sanitize": "benchmarks.sanitize",
     "scale": "benchmarks.scale",
     "secagg": "benchmarks.secagg",

@@ -63,10 +63,12 @@ class Coordinator:
     Args:
         data_dir: its state; made if missing, and kept after the end.
         environment: settings beside `FL_DATA_DIR` (for example `DATABASE_URL` and `REDIS_URL`).
+        web_workers: web processes.
     """
 
-    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None, *, web_workers: int = 1) -> None:
         self.data_dir = data_dir
+        self.web_workers = web_workers
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = clean_environment(
@@ -93,7 +95,7 @@ class Coordinator:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(REPOSITORY / "manage.py"), "up", "--web-workers", "1"],
+                [sys.executable, str(REPOSITORY / "manage.py"), "up", "--web-workers", str(self.web_workers)],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
