@@ -8,9 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from flxdr.platform.storage.files import sync_folder
+
 
 def store(data: bytes, folder: Path) -> str:
-    """Write `data` into a file named by its SHA-256, flush it to the disk, and return the name."""
+    """Write `data` into a file named by its SHA-256, flush it and its folder to the disk, and return the name."""
     name = hashlib.sha256(data).hexdigest()
     partial = folder / f"{name}.{os.getpid()}.{time.monotonic_ns()}"
     with partial.open("wb") as file:
@@ -18,6 +20,7 @@ def store(data: bytes, folder: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(folder / name)
+    sync_folder(folder)
     return name
 
 

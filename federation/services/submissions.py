@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from federation import selectors
 from federation.errors import (
     AlreadySubmitted,
     NotAParticipant,
@@ -152,7 +153,8 @@ def _clear_update(received: ReceivedUpdate, submission: Submission, config: Roun
     if protections.get(config.protection).is_masked:
         masked_updates.check(submission.training_round, received, schema)
         return None
-    delta = update_values.delta_of(received, schema, None if parent is None else model_versions.load(parent))
+    base = None if parent is None or received.kind == "delta" else model_versions.load(parent)
+    delta = update_values.delta_of(received, schema, base)
     return ClearUpdate(delta, update_values.checked_norm(delta, submission.privacy, config))
 
 
@@ -191,9 +193,8 @@ def _fix_schema(config: RoundConfig, delta: Delta, clock: Clock) -> None:
     """
     if config.model_schema is not None:
         return
-    schema = codec.schema_of(delta)
-    initial = model_versions.store_initial(
-        model_name=config.model_name, tensors=model_versions.zeros(schema), clock=clock
+    initial = selectors.version_of(config.model_name, 0) or model_versions.store_initial(
+        model_name=config.model_name, tensors=model_versions.zeros(codec.schema_of(delta)), clock=clock
     )
     codec.check_schema(delta, ModelSchema.from_json(initial.schema))
 

@@ -33,7 +33,7 @@ def delta_of(
 
     Args:
         schema: of the model; None lets the update fix it, as long as it is one tensor.
-        parent: the round's parent model.
+        parent: the round's parent model, which whole weights are told from; a delta does not need it.
 
     Raises:
         ProtectionMismatch: it is masked.

@@ -335,9 +335,10 @@ def test_suspension_is_effective_at_once_and_ends(clock: ManualClock) -> None:
     register(clock)
     known = OrganizationDirectory(clock)
     enrolment.suspend(org_id="org-alpha", actor="operator:kim", clock=clock)
-    assert (known.is_active("org-alpha"), known.is_suspended("org-alpha")) == (False, True)
+    assert known.standing("org-alpha") is directory.Standing.SUSPENDED
     enrolment.readmit(org_id="org-alpha", actor="operator:kim", clock=clock)
-    assert (known.is_active("org-alpha"), known.is_suspended("org-alpha")) == (True, False)
+    assert known.standing("org-alpha") is directory.Standing.ACTIVE
+    assert known.standing("org-beta") is directory.Standing.OTHER
 
 
 @pytest.mark.parametrize("service", [enrolment.approve, enrolment.readmit])

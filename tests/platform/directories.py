@@ -20,11 +20,10 @@ class MemoryDirectory:
     def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
         return self.keys.get(org_id, ())
 
-    def is_active(self, org_id: str) -> bool:
-        return org_id in self.active
-
-    def is_suspended(self, org_id: str) -> bool:
-        return org_id in self.suspended
+    def standing(self, org_id: str) -> directory.Standing:
+        if org_id in self.suspended:
+            return directory.Standing.SUSPENDED
+        return directory.Standing.ACTIVE if org_id in self.active else directory.Standing.OTHER
 
     def touch(self, org_id: str) -> None:
         self.touched.append(org_id)

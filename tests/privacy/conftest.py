@@ -23,11 +23,8 @@ class KnownOrganizations:
     def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
         return self.keys.get(org_id, [])
 
-    def is_active(self, org_id: str) -> bool:
-        return org_id in self.keys
-
-    def is_suspended(self, org_id: str) -> bool:
-        return False
+    def standing(self, org_id: str) -> directory.Standing:
+        return directory.Standing.ACTIVE if org_id in self.keys else directory.Standing.OTHER
 
     def touch(self, org_id: str) -> None:
         """Nobody asks here when an organisation was seen."""

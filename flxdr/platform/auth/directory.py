@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol
 
 from flxdr.core.errors import Misconfigured
 from flxdr.core.keys import PublicKey
+
+
+class Standing(Enum):
+    """Whether an organisation may speak."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    OTHER = "other"  # unknown, pending, declined
 
 
 class Directory(Protocol):
@@ -16,9 +25,7 @@ class Directory(Protocol):
         """Keys whose possession the organisation proved; empty if there are none or there is no such organisation."""
         ...
 
-    def is_active(self, org_id: str) -> bool: ...
-
-    def is_suspended(self, org_id: str) -> bool: ...
+    def standing(self, org_id: str) -> Standing: ...
 
     def touch(self, org_id: str) -> None:
         """Note that the organisation was seen. Called on every request of its: must not write each time."""

@@ -73,10 +73,10 @@ def require_standing(org_id: str) -> None:
     Raises:
         OrganizationSuspended, OrganizationNotActive
     """
-    organizations = directory.current()
-    if organizations.is_suspended(org_id):
+    standing = directory.current().standing(org_id)
+    if standing is directory.Standing.SUSPENDED:
         raise OrganizationSuspended(f"{org_id} is suspended", action="Ask the operator why.")
-    if not organizations.is_active(org_id):
+    if standing is not directory.Standing.ACTIVE:
         raise OrganizationNotActive(
             f"{org_id} is not an active organisation", action="Wait for the operator's approval, or register."
         )
