@@ -50,12 +50,13 @@ run-backend: $(DEPS) ## migrate, then supervise web, worker and beat (port: BACK
 build-backend: ## build the container image
 	docker build --tag $(IMAGE) .
 
-bench: $(BENCH_DEPS) ## benchmarks against their targets, peers installed in .venv-bench (ONLY=group)
+bench: $(BENCH_DEPS) ## measure against targets and peers (.venv-bench), write docs/benchmarks.md (ONLY=group)
 	.venv-bench/bin/python -m benchmarks $(ONLY)
 
 docs: $(DEPS) ## write the documents that are generated from the code
 	$(BIN)/python manage.py settings_doc
 	$(BIN)/python -m benchmarks.attacks --write
+	$(BIN)/python -m benchmarks --document
 
 screenshots: $(DEPS) ## make the pictures of docs/ anew, in the browser tests (needs `make browser`)
 	REFRESH_SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 tests/browser/test_every_page.py

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [GROUP]`: measure, print one table, write `benchmarks/results.json`.
+"""`python -m benchmarks [GROUP]`: measure, print one table, write `benchmarks/results.json` and `docs/benchmarks.md`.
 
 A run of one group replaces its rows and keeps the others. The exit code is 1 when a target is missed.
 """
@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import document
+from benchmarks.machine import Run
 from benchmarks.measure import Row
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -46,13 +47,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("only", nargs="?", choices=sorted(GROUPS), help="one group")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the rows are kept")
+    parser.add_argument("--document", action="store_true", help="only write docs/benchmarks.md")
     arguments = parser.parse_args()
     rows: list[Row] = []
-    for group, module in GROUPS.items():
-        if arguments.only in {None, group}:
-            rows += measured(module)
-    keep(rows, arguments.results)
-    Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
+    if not arguments.document:
+        for group, module in GROUPS.items():
+            if arguments.only in {None, group}:
+                run, measured_rows = Run.here_and_now(), measured(module)
+                keep(measured_rows, run, arguments.results)
+                rows += measured_rows
+        Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
+    if arguments.results == RESULTS:
+        document.write(GROUPS, document.read(RESULTS), document.read_runs(runs_beside(RESULTS)))
     return 0 if all(row.holds for row in rows) else 1
 
 
@@ -68,18 +74,20 @@ def measured(module: str) -> list[Row]:
         return [Row(**row) for row in json.loads(file.read_text())]
 
 
-def keep(rows: list[Row], path: Path) -> None:
-    """Write `rows` into the file of results, in place of earlier rows of the same groups."""
-    measured = {group_of(row.name) for row in rows}
-    earlier: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    kept = [row for row in earlier if group_of(row["name"]) not in measured]
-    document = sorted([*kept, *(row.as_json() for row in rows)], key=lambda row: str(row["name"]))
-    path.write_text(json.dumps(document, indent=2) + "\n")
+def keep(rows: list[Row], run: Run, path: Path) -> None:
+    """Write `rows` into the file of results, in place of earlier rows of the same groups, and their run beside it."""
+    measured = {row.group for row in rows}
+    kept = [row for row in document.read(path) if row.group not in measured]
+    everything = sorted([*kept, *rows], key=lambda row: row.name)
+    path.write_text(json.dumps([row.as_json() for row in everything], indent=2) + "\n")
+    runs = {**document.read_runs(runs_beside(path)), **dict.fromkeys(measured, run)}
+    lines = {group: runs[group].as_json() for group in sorted(runs)}
+    runs_beside(path).write_text(json.dumps(lines, indent=2) + "\n")
 
 
-def group_of(name: str) -> str:
-    """The group that a row belongs to."""
-    return name.partition(".")[0]
+def runs_beside(path: Path) -> Path:
+    """The file that says when and where each group of a file of results was measured."""
+    return path.with_name(f"{path.stem}.runs.json")
 
 
 def table(rows: list[Row]) -> Table:
@@ -92,18 +100,11 @@ def table(rows: list[Row]) -> Table:
             f"{row.ours:.4g} {row.unit}",
             "-" if row.peer is None else f"{row.peer:.4g} {row.unit}",
             "-" if row.ratio is None else f"{row.ratio:.3g}",
-            target_of(row),
+            row.target,
             verdict if row.has_target else "-",
             row.note,
         )
     return result
-
-
-def target_of(row: Row) -> str:
-    """The target for people; `-` for a row without one."""
-    if row.limit is not None:
-        return f"<= {row.limit:g} {row.unit}"
-    return "-" if row.limit_ratio is None else f"ratio >= {row.limit_ratio:g}"
 
 
 if __name__ == "__main__":

@@ -50,6 +50,25 @@ class Row:
         """False for a row that only informs."""
         return self.limit is not None or self.limit_ratio is not None
 
+    @property
+    def group(self) -> str:
+        """The group that the row belongs to: the first part of its name."""
+        return self.name.partition(".")[0]
+
+    @property
+    def target(self) -> str:
+        """The target for people; `-` for a row without one."""
+        if self.limit is not None:
+            return f"<= {self.limit:g} {self.unit}"
+        return "-" if self.limit_ratio is None else f"ratio >= {self.limit_ratio:g}"
+
+    @property
+    def result(self) -> str:
+        """What the target asks about, for people."""
+        if self.limit is None and self.ratio is not None:
+            return f"ratio {self.ratio:g}"
+        return f"{self.ours:g} {self.unit}"
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

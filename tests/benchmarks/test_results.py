@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import GROUPS, group_of, keep, table
+from benchmarks import document
+from benchmarks.__main__ import GROUPS, RESULTS, keep, runs_beside, table
+from benchmarks.machine import Run
 from benchmarks.measure import Prepared, Row, against_peer, alone
+from benchmarks.reasons import REASONS
 
 FIELDS = {"name", "ours", "peer", "ratio", "unit", "limit", "limit_ratio", "note"}
 
@@ -81,16 +85,39 @@ def test_a_slow_peer_is_timed_once_and_ours_as_often_as_asked() -> None:
 
 def test_a_group_replaces_its_own_rows_only(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    keep([row("payload.a", limit=1), row("payload.b", limit=1), row("round.a", limit=1)], path)
-    keep([row("payload.c", limit=1)], path)
-    document = json.loads(path.read_text())
-    assert [entry["name"] for entry in document] == ["payload.c", "round.a"]
-    assert all(set(entry) == FIELDS for entry in document)
+    first, second = replace(Run.here_and_now(), load=0.1), replace(Run.here_and_now(), load=0.2)
+    keep([row("payload.a", limit=1), row("payload.b", limit=1), row("round.a", limit=1)], first, path)
+    keep([row("payload.c", limit=1)], second, path)
+    entries = json.loads(path.read_text())
+    assert [entry["name"] for entry in entries] == ["payload.c", "round.a"]
+    assert all(set(entry) == FIELDS for entry in entries)
+    assert document.read_runs(runs_beside(path)) == {"payload": second, "round": first}
 
 
 def test_groups_are_named_as_their_rows() -> None:
-    assert group_of("aggregate.memory.fedavg.50x1e6") in GROUPS
-    assert group_of("faults.nan_krum") in GROUPS
-    assert group_of("masked.round.80k.secagg_adds") in GROUPS
-    assert group_of("payload.json_list.1e6") in GROUPS
-    assert group_of("round.latency.5x80k") in GROUPS
+    assert {each.group for each in document.read(RESULTS)} <= GROUPS.keys()
+    assert row("masked.round.80k.secagg_adds").group == "masked"
+
+
+def test_the_page_says_what_the_results_say(tmp_path: Path) -> None:
+    written = tmp_path / "benchmarks.md"
+    document.write(GROUPS, document.read(RESULTS), document.read_runs(runs_beside(RESULTS)), written)
+    assert document.DOCUMENT.read_text() == written.read_text(), "run `python -m benchmarks --document`"
+
+
+def test_the_page_shows_targets_machines_and_what_is_missed(tmp_path: Path) -> None:
+    written = tmp_path / "benchmarks.md"
+    run = Run.here_and_now()
+    rows = [row("payload.fine", limit=1), row("payload.slow", ratio=0.25, limit_ratio=2), row("payload.told")]
+    document.write(GROUPS, rows, {"payload": run}, written)
+    text = written.read_text()
+    assert "3 rows, 2 with a target, 1 met." in text
+    assert "| `payload.slow` | ratio 0.25 | ratio >= 2 | not known yet |" in text
+    assert "| `payload.fine` | 0.5 s |  |  | <= 1 s | met |" in text
+    assert f"Measured {run}." in text
+    assert run.cores > 0
+    assert run.memory_gb > 0
+
+
+def test_every_missed_target_has_its_reason_and_no_other_row() -> None:
+    assert {each.name for each in document.read(RESULTS) if not each.holds} == REASONS.keys()
