@@ -10,12 +10,14 @@ class FederationConfig(AppConfig):
     verbose_name = "Federation"
 
     def ready(self) -> None:
+        from federation import figures  # noqa: PLC0415 (models load first)
         from federation.services.directory import OrganizationDirectory  # noqa: PLC0415 (models load first)
         from federation.services.recomputation import ReleaseRecomputer  # noqa: PLC0415
         from federation.services.release import ReleaseListener  # noqa: PLC0415
         from flxdr.platform.auth import directory  # noqa: PLC0415
         from ledger.services import listeners, recomputation  # noqa: PLC0415
 
+        figures.register()
         directory.register(OrganizationDirectory())
         listeners.register(ReleaseListener())
         recomputation.register(ReleaseRecomputer())

@@ -15,12 +15,3 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from flxdr import celery, checks  # noqa: F401, PLC0415 - they need the apps to be loaded
-        from flxdr.platform.api.probes import register_check  # noqa: PLC0415
-        from ledger import selectors  # noqa: PLC0415
-
-        register_check("chain", lambda: _require(selectors.head()))
-
-
-def _require(head: object) -> None:
-    if head is None:
-        raise LookupError("the chain has no genesis")

@@ -61,6 +61,12 @@ def _production_secrets(env: Env) -> Iterator[CheckMessage]:
             hint="Set it to the host names under which the coordinator is reached, such as fl.example.org.",
             id="flxdr.E013",
         )
+    if env.metrics_token and _can_be_guessed(env.metrics_token):
+        yield Error(
+            "FL_METRICS_TOKEN can be guessed: who guesses it reads the federation's figures.",
+            hint=_generate("FL_METRICS_TOKEN"),
+            id="flxdr.E040",
+        )
     if env.operator_2fa != second_factor.REQUIRED:
         yield CheckWarning(
             f"FL_OPERATOR_2FA={env.operator_2fa}, and FL_ENV=production: an operator's password alone is enough.",

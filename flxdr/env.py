@@ -342,6 +342,15 @@ class Env:
         group=SECRETS,
         secret=True,
     )
+    metrics_token: str | None = variable(
+        "FL_METRICS_TOKEN",
+        text(),
+        "",
+        "bearer token of whoever scrapes `/metrics`. Unset: in development programs on this machine read it, in "
+        "production nobody does",
+        group=SECRETS,
+        secret=True,
+    )
     pqc_pk_b64: bytes | None = variable(
         "PQC_PK_B64",
         base64_bytes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,21 @@ limit_request_line = 4_094
 control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"
+
+
+def on_starting(server: Arbiter) -> None:
+    """Before the first worker: what an earlier master's workers counted is not this one's."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flxdr.settings")
+    from flxdr.platform.metrics.processes import prepare_folder  # noqa: PLC0415 - reads the settings
+
+    prepare_folder()
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """What a worker was doing when it ended is not done any more; what it has counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - once the settings named the folder
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

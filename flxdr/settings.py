@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from typing import Any
 
 import dj_database_url
@@ -51,6 +52,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "flxdr.platform.request_id.RequestIdMiddleware",
+    "flxdr.platform.metrics.requests.RequestMetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "flxdr.platform.auth.mtls.ClientCertificateMiddleware",
@@ -136,6 +138,9 @@ else:
         "polling_interval": 0.1,
     }
 ensure_private_folder(FLXDR.data_dir / "run")
+# Of this machine or container; prometheus_client reads the variable when it is imported, which is after this.
+METRICS_FOLDER = ensure_private_folder(FLXDR.data_dir / "run" / "metrics") / socket.gethostname()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(ensure_private_folder(METRICS_FOLDER))
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "federation.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "drain-outbox": {"task": "flxdr.platform.tasks.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from flxdr.platform.api.docs import ApiDocumentationView
 from flxdr.platform.api.probes import healthz, readyz
+from flxdr.platform.metrics.views import metrics
 
 urlpatterns = [
     path("api/fl-blockchain/", include("federation.api.urls")),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("docs", ApiDocumentationView.as_view(url_name="schema"), name="docs"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("", include("flxdr.operators.urls")),
     path("member/", include("flxdr.dashboard.member.urls")),

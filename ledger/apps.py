@@ -16,9 +16,12 @@ class LedgerConfig(AppConfig):
 
     def ready(self) -> None:
         from flxdr.platform import identity  # noqa: PLC0415
-        from ledger import selectors  # noqa: PLC0415  (models load first)
+        from flxdr.platform.api.probes import register_check  # noqa: PLC0415
+        from ledger import figures, selectors  # noqa: PLC0415  (models load first)
 
         identity.register(selectors.coordinator_key_id)
+        register_check("chain", selectors.require_sound_head)
+        figures.register()
         post_migrate.connect(_ensure_genesis, sender=self, dispatch_uid="ledger.ensure_genesis")
 
 

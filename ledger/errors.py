@@ -143,3 +143,10 @@ class NotTheSigner(Forbidden):
 
     code = "not_the_signer"
     title = "Another organisation's statement"
+
+
+class ChainUnsound(Unavailable):
+    """The stored chain is damaged, so nothing should be built on it."""
+
+    code = "chain_unsound"
+    title = "Chain damaged"

@@ -11,4 +11,6 @@ class PrivacyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from privacy import checks  # noqa: F401, PLC0415  (registers the system checks)
+        from privacy import checks, figures  # noqa: F401, PLC0415  (models load first; registers the system checks)
+
+        figures.register()

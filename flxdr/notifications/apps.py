@@ -10,3 +10,8 @@ class NotificationsConfig(AppConfig):
     label = "notifications"
     verbose_name = "Notifications"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from flxdr.notifications import figures  # noqa: PLC0415 (models load first)
+
+        figures.register()

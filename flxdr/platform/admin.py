@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 
-from flxdr.platform.models import AuditEvent, OutboxEvent, UsedToken
+from flxdr.platform.models import AuditEvent, OutboxEvent, UsedToken, WorkerHeartbeat
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -61,3 +61,8 @@ class OutboxEventAdmin(ReadOnlyAdmin):
 class UsedTokenAdmin(ReadOnlyAdmin):
     list_display = ("issuer", "jti", "expires_at")
     search_fields = ("issuer",)
+
+
+@admin.register(WorkerHeartbeat)
+class WorkerHeartbeatAdmin(ReadOnlyAdmin):
+    list_display = ("worker", "at")

@@ -10,3 +10,8 @@ class PlatformConfig(AppConfig):
     label = "platform"
     verbose_name = "Platform"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from flxdr.platform.metrics import platform  # noqa: PLC0415 (models load first)
+
+        platform.register()

@@ -41,6 +41,19 @@ class AuditEvent(models.Model):
         return f"{self.kind} {self.subject}"
 
 
+class WorkerHeartbeat(models.Model):
+    """When a worker last said that it lives, as it does every few seconds; a row that grows old is a dead one's."""
+
+    worker = models.CharField(max_length=255, unique=True, help_text="its name to Celery")
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return self.worker
+
+
 class OutboxEvent(models.Model):
     """A telemetry event that waits for its sink: written with the change it tells of, sent later, at least once."""
 

@@ -36,6 +36,7 @@ from ledger.selectors.proposals import (
 )
 from ledger.selectors.release_outcomes import attested, withdrawal_of
 from ledger.selectors.releases import chain_state, lineage, release_hash, releases_of
+from ledger.selectors.soundness import require_sound_head
 from ledger.selectors.standing import keys_of, proposals_about, votes_of, witnessing_of
 from ledger.selectors.tree import newest_tree_position, stored_tree, tree_nodes, tree_rows
 
@@ -72,6 +73,7 @@ __all__ = [
     "quorum_policy",
     "release_hash",
     "releases_of",
+    "require_sound_head",
     "revocations_against",
     "signer_keys",
     "statements_about",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from ledger.chain.entries import COORDINATOR
 from ledger.errors import ProposalMissing
@@ -80,3 +80,10 @@ def proposals_matching(
     if number is not None:
         rows = rows.filter(pk=number)
     return list(rows[offset : offset + limit]), rows.count()
+
+
+def waiting_by_status() -> dict[str, int]:
+    """How many proposals are queued, and how many are open."""
+    waiting = (Proposal.Status.QUEUED, Proposal.Status.OPEN)
+    rows = Proposal.objects.filter(status__in=waiting).order_by().values_list("status").annotate(Count("pk"))
+    return {status.value: 0 for status in waiting} | dict(rows)

@@ -55,6 +55,8 @@ def test_complete_production_is_accepted(env: Any) -> None:
         ({"api_hmac_key": "your-secure-key-here"}, ["flxdr.E011"]),
         ({"pqc_sk_b64": None, "pqc_pk_b64": None}, ["flxdr.E012"]),
         ({"allowed_hosts": None}, ["flxdr.E013"]),
+        ({"metrics_token": "short"}, ["flxdr.E040"]),
+        ({"metrics_token": SECRET}, []),
         ({"pqc_pk_b64": PrivateKey.generate().public.spki}, ["flxdr.E014"]),
         ({"pqc_pk_b64": b"no key"}, ["flxdr.E014"]),
         ({"aggregation_params": {"lambda_ppm": 20_000}}, []),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 
-import redis
 import structlog
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
+
+from flxdr.platform.broker import require_broker
+from flxdr.platform.heartbeat import require_worker
 
 SMALLEST_FREE_BYTES = 64 * 2**20
 _log = structlog.get_logger("flxdr.probes")
@@ -51,19 +52,12 @@ def database() -> None:
         cursor.execute("SELECT 1")
 
 
-def broker() -> None:
-    if settings.FLXDR.redis_url:
-        with redis.Redis.from_url(settings.FLXDR.redis_url, socket_timeout=2, socket_connect_timeout=2) as client:
-            client.ping()
-    elif not os.access(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_in"], os.W_OK):
-        raise OSError("the folder of the task queue cannot be written")
-
-
 def disk() -> None:
     if shutil.disk_usage(settings.FLXDR.data_dir).free < SMALLEST_FREE_BYTES:
         raise OSError("the disk is nearly full")
 
 
 register_check("database", database)
-register_check("broker", broker)
+register_check("broker", require_broker)
 register_check("disk", disk)
+register_check("worker", require_worker)
