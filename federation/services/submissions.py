@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 
+import structlog
 from django.db import transaction
 
 from federation import selectors
@@ -57,6 +59,7 @@ def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tup
     training_round = TrainingRound.objects.filter(round_id=received.round_id).first()
     if training_round is None:
         raise RoundMissing(f"no round {received.round_id[:80]!r}")
+    structlog.contextvars.bind_contextvars(round_id=training_round.round_id)
     if not training_round.participants.filter(organization=organization).exists():
         raise NotAParticipant(
             f"{organization} is no participant of {training_round}",
@@ -212,4 +215,5 @@ def _record(submission: Submission, config: RoundConfig, clock: Clock) -> None:
             "privacy": submission.privacy.get("mechanism"),
         },
         clock=clock,
+        level=logging.DEBUG,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -28,3 +29,8 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response[HEADER] = request_id()
         return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """Lines of a request about one round name it."""
+        if "round_id" in kwargs:
+            structlog.contextvars.bind_contextvars(round_id=str(kwargs["round_id"]))

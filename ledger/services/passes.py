@@ -6,6 +6,7 @@ it makes it, and what it found is what all processes answer from until the next 
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -167,4 +168,5 @@ def _tell(outcome: Outcome, actor: str, clock: Clock) -> None:
         "first_bad": {"height": bad.height, "code": bad.code, "field": bad.field} if bad else None,
         "warnings": len(report.warnings),
     }
-    record_event(kind=VERIFIED, actor=actor, subject="chain", data=data, clock=clock)
+    level = logging.INFO if report.chain_valid else logging.ERROR
+    record_event(kind=VERIFIED, actor=actor, subject="chain", data=data, clock=clock, level=level)

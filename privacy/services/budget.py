@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -30,6 +31,7 @@ from privacy.models import BudgetAccount, BudgetEntry
 
 Kind = BudgetEntry.Kind
 ACTOR = "privacy"
+_log = structlog.get_logger("flxdr.privacy")
 
 
 def reserve(*, org_ids: Sequence[str], round_id: str, mechanism: Mapping[str, Any], clock: Clock) -> None:
@@ -50,7 +52,11 @@ def reserve(*, org_ids: Sequence[str], round_id: str, mechanism: Mapping[str, An
     lock_accounts(org_ids)
     if BudgetEntry.objects.filter(account__org_id__in=org_ids, round_id=round_id, kind=Kind.RESERVED).exists():
         raise ReservationExists(f"round {round_id} has already reserved budget")
-    _require_budget(org_ids, parsed.release)
+    try:
+        _require_budget(org_ids, parsed.release)
+    except BudgetExhausted as error:
+        _log.error("budget exhausted", round_id=round_id, reason=error.detail, **error.fields)
+        raise
     BudgetEntry.objects.bulk_create(
         BudgetEntry(
             account_id=org_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
 from django.db import DatabaseError, transaction
 
 from federation.models import TrainingRound
@@ -13,6 +14,8 @@ from federation.services.aggregation.claims import RoundClaim, ShardClaim, Super
 from federation.services.aggregation.pieces import PiecesLost
 from federation.services.transitions import Status
 from flxdr.core.errors import FlxdrError
+
+_log = structlog.get_logger("flxdr.aggregation")
 
 
 def attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
@@ -24,17 +27,28 @@ def attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
     Returns:
         What `work` returns; False where it came to nothing.
     """
+    with structlog.contextvars.bound_contextvars(round_id=claim.training_round.round_id):
+        return _attempt(claim, work)
+
+
+def _attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
+    _log.debug("claimed", claim=str(claim))
     try:
-        return work()
+        done = work()
+        _log.debug("worked", claim=str(claim), done=done)
+        return done
     except Superseded:
+        _log.debug("superseded", claim=str(claim))
         return False
     except PiecesLost:
+        _log.warning("results of other workers are lost; the round starts over")
         shards.start_over(claim)
         return False
     except FlxdrError as error:
         _fail(claim, error.code, error.detail)
         return False
-    except (DatabaseError, OSError):
+    except (DatabaseError, OSError) as error:
+        _log.warning("given back for a later attempt", claim=str(claim), reason=f"{type(error).__name__}: {error}")
         claim.give_up()
         raise
     except Exception as error:

@@ -52,6 +52,9 @@ class RoundClaim(Claim):
 
     training_round: TrainingRound
 
+    def __str__(self) -> str:
+        return "the round's next step"
+
     def held(self) -> QuerySet[TrainingRound]:
         return TrainingRound.objects.filter(
             pk=self.training_round.pk, status=TrainingRound.Status.AGGREGATING, token=self.token
@@ -63,6 +66,9 @@ class ShardClaim(Claim):
     """The right to work on one shard."""
 
     shard: AggregationShard
+
+    def __str__(self) -> str:
+        return f"{self.shard.step} of coordinates {self.shard.start} to {self.shard.stop}"
 
     @property
     def training_round(self) -> TrainingRound:

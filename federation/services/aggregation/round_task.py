@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import structlog
+
 from federation.models import AggregationShard
 from federation.services.aggregation import inputs, shards, whole, work
 from federation.services.aggregation.attempt import attempt
@@ -13,6 +15,7 @@ from flxdr.core.clock import Clock
 from models_ml.codec import ModelSchema
 
 Step = AggregationShard.Step
+_log = structlog.get_logger("flxdr.aggregation")
 
 
 def aggregate_round(*, round_id: str, clock: Clock) -> bool:
@@ -39,6 +42,7 @@ def _next_step(claim: RoundClaim) -> bool:
         return False
     inputs.verify(training_round, parent, claim.renew)
     found = inputs.assemble(training_round, parent)
+    _log.debug("combining", method=found.config.aggregation_method, updates=found.cohort.count, size=found.cohort.size)
     if len(work.ranges(found.cohort.count, found.cohort.size)) == 1:
         return whole.aggregate(claim, found)
     shards.plan(claim, found, Step.MEASURE)

@@ -78,6 +78,8 @@ def _unexpected(error: Exception) -> FlxdrError:
 
 def _known(error: Exception, context: dict[str, Any]) -> FlxdrError | None:
     if isinstance(error, FlxdrError):
+        if error.status > 500:  # a part that is out of order: damaged files, a damaged chain
+            _log.error("out of order", code=error.code, reason=error.detail)
         return None if error.status == 500 else error
     if isinstance(error, drf.APIException):
         return _from_drf(error, context)

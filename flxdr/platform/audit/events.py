@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,13 @@ _SYSTEM_CLOCK = SystemClock()
 
 
 def record_event(
-    *, kind: str, actor: str, subject: str, data: Mapping[str, Any], clock: Clock = _SYSTEM_CLOCK
+    *,
+    kind: str,
+    actor: str,
+    subject: str,
+    data: Mapping[str, Any],
+    clock: Clock = _SYSTEM_CLOCK,
+    level: int = logging.INFO,
 ) -> AuditEvent:
     """Write one audit row and one outbox row in the caller's transaction.
 
@@ -25,6 +32,7 @@ def record_event(
         actor: who did it: `str(principal)`, or the name of a system part.
         subject: what it was done to, such as a round's id.
         data: JSON-serialisable details, no secrets and no records of an organisation.
+        level: of the line in the log.
 
     Raises:
         RuntimeError: not inside `transaction.atomic`; the event could then outlive a change that was rolled back.
@@ -33,5 +41,5 @@ def record_event(
         raise RuntimeError("record_event belongs into the transaction of the change that it records")
     event = AuditEvent.objects.create(kind=kind, actor=actor, subject=subject, data=dict(data), at=clock.now())
     OutboxEvent.objects.create(event=event)
-    transaction.on_commit(lambda: _log.info(kind, actor=actor, subject=subject, data=dict(data)))
+    transaction.on_commit(lambda: _log.log(level, kind, actor=actor, subject=subject, data=dict(data)))
     return event
