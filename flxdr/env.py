@@ -471,21 +471,23 @@ class Env:
         "JARVIS_MTLS_REQUIRED",
         boolean(),
         "false",
-        "refuse API requests without a client certificate that gunicorn's own TLS socket verified",
+        "refuse requests without a client certificate that gunicorn's own TLS socket verified, or nginx in front of "
+        "its unix socket (docs/security.md)",
         group=NETWORK,
     )
     mtls_allowed_fingerprints: tuple[str, ...] | None = variable(
         "JARVIS_MTLS_ALLOWED_FINGERPRINTS",
         words(r"(sha256:)?[0-9a-fA-F]{2}(:?[0-9a-fA-F]{2}){31}", "SHA-256 fingerprints in hex, separated by commas"),
         "",
-        "certificates that are let in; unset: every one that the socket's authority signed",
+        "certificates that are let in; unset: every one that the TLS server's authority signed",
         group=NETWORK,
     )
     behind_proxy: bool = variable(
         "FL_BEHIND_PROXY",
         boolean(),
         "false",
-        "take the scheme from `X-Forwarded-Proto`; only behind a proxy that overwrites this header",
+        "believe the proxy in front: the scheme in `X-Forwarded-Proto`, the client's address in the last entry of "
+        "`X-Forwarded-For`, and over a unix socket the client certificate. Only where nobody else reaches the port",
         group=NETWORK,
     )
 

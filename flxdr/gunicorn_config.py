@@ -21,6 +21,10 @@ keepalive = 30
 # A self-signed ML-DSA-65 token and a signed submission statement are headers of 5 to 8 KB each.
 limit_request_field_size = 16_380
 limit_request_line = 4_094
+# What a proxy says of a client is believed in one place, flxdr.platform.proxy and Django's own setting, and only with
+# FL_BEHIND_PROXY; gunicorn would believe it of every peer on a unix socket.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 control_socket_disable = True
 errorlog = "-"
 loglevel = "warning"

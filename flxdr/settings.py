@@ -202,6 +202,7 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "flxdr.platform.proxy.client_address"
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["code"]  # a recovery code beside a mistyped password is still good
 OTP_TOTP_ISSUER = "flxdr"

@@ -1,13 +1,18 @@
 """A running federation on both pairs of database and queue that the product supports, one for each file of tests."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.federation import Federation, running
+from tests.support.nginx import nginx
 from tests.support.processes import Coordinator
 from tests.support.services import postgres_database, redis_database
+
+if nginx() is None and os.environ.get("CI") != "true":
+    collect_ignore = ["test_nginx.py"]
 
 PAIRS = ("sqlite-filesystem", "postgresql-redis")
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -162,6 +163,30 @@ def test_a_header_is_no_certificate(header: str, identities: dict[str, Identity]
     claimed = identities["client"].certificate.read_text()
     response = health({header: claimed})
     assert (response.status_code, response.json()["code"]) == (403, "client_certificate_required")
+
+
+@pytest.mark.parametrize(
+    ("behind_proxy", "over", "code"),
+    [
+        (True, socket.AF_UNIX, 200),
+        (False, socket.AF_UNIX, 403),
+        (True, socket.AF_INET, 403),
+        (True, None, 403),
+    ],
+)
+def test_a_proxy_is_believed_over_its_socket_alone(
+    behind_proxy: bool,
+    over: socket.AddressFamily | None,
+    code: int,
+    identities: dict[str, Identity],
+    env: Any,
+) -> None:
+    env(mtls_required=True, behind_proxy=behind_proxy, mtls_allowed_fingerprints=(identities["client"].fingerprint,))
+    claimed = {"HTTP_X_CLIENT_CERT": quote(identities["client"].certificate.read_text())}
+    with ExitStack() as stack:
+        connection = None if over is None else stack.enter_context(socket.socket(over))
+        response = health({"gunicorn.socket": connection, "HTTP_X_CLIENT_VERIFY": "SUCCESS", **claimed})
+    assert response.status_code == code
 
 
 def test_certificates_are_not_asked_for_unless_required() -> None:

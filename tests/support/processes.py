@@ -112,7 +112,7 @@ class Coordinator:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}{API}/health", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.api.problems import problem_response
 from flxdr.platform.errors import CertificateRefused, CertificateRequired
+from flxdr.platform.proxy import came_over_unix_socket
 
 PROBES = ("/healthz", "/readyz")
+CERTIFICATE_HEADER = "HTTP_X_CLIENT_CERT"
+"""The certificate in PEM, percent-encoded: nginx's `$ssl_client_escaped_cert`."""
+VERDICT_HEADER = "HTTP_X_CLIENT_VERIFY"
+"""What nginx found when it verified that certificate: its `$ssl_client_verify`."""
 
 
 class ClientCertificateMiddleware:
-    """Lets in only peers whose certificate gunicorn's own TLS socket verified. No header is looked at: any client
-    could set it. The probes of the machine that runs the site are exempt."""
+    """Lets in only peers whose certificate was verified, by gunicorn's own TLS socket or by nginx in front of it.
+
+    The probes of the machine that runs the site are exempt.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -33,11 +43,33 @@ class ClientCertificateMiddleware:
 
 
 def peer_certificate(request: HttpRequest) -> bytes | None:
-    """The DER certificate that the peer of this very connection proved to own, or None."""
-    socket = request.META.get("gunicorn.socket")
-    if not isinstance(socket, ssl.SSLSocket) or socket.context.verify_mode == ssl.CERT_NONE:
+    """The DER certificate that the client of this very connection proved to own, or None.
+
+    Raises:
+        CertificateRefused: the proxy's header cannot be read.
+    """
+    connection = request.META.get("gunicorn.socket")
+    if isinstance(connection, ssl.SSLSocket):
+        return None if connection.context.verify_mode == ssl.CERT_NONE else connection.getpeercert(binary_form=True)
+    return _forwarded_certificate(request)
+
+
+def _forwarded_certificate(request: HttpRequest) -> bytes | None:
+    """What nginx verified. Its headers count over the unix socket alone, where nothing but the proxy can connect: over
+    TCP whoever reaches the port could send them."""
+    if not (settings.FLXDR.behind_proxy and came_over_unix_socket(request)):
         return None
-    return socket.getpeercert(binary_form=True)
+    if request.META.get(VERDICT_HEADER) != "SUCCESS":
+        return None
+    try:
+        pem = unquote_to_bytes(request.META.get(CERTIFICATE_HEADER, ""))
+        return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise CertificateRefused(
+            "the proxy's client certificate cannot be read",
+            expected="X-Client-Cert: one certificate in PEM, percent-encoded",
+            action="Ask the operator to compare the proxy with deploy/nginx.",
+        ) from error
 
 
 def check_certificate(certificate: bytes | None, allowed_fingerprints: tuple[str, ...]) -> None:
@@ -49,7 +81,7 @@ def check_certificate(certificate: bytes | None, allowed_fingerprints: tuple[str
     if certificate is None:
         raise CertificateRequired(
             "this connection has no verified client certificate",
-            expected="TLS with a client certificate, straight to the server",
+            expected="TLS with a client certificate that the coordinator's authority signed",
         )
     fingerprint = hashlib.sha256(certificate).hexdigest()
     if allowed_fingerprints and fingerprint not in {normal_fingerprint(text) for text in allowed_fingerprints}:
