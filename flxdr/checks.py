@@ -10,7 +10,9 @@ import difflib
 import os
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from django.apps.config import AppConfig
@@ -29,6 +31,10 @@ from flxdr.platform.identity import check_public_half
 
 SHORTEST_SECRET = 32
 GUIDE_PLACEHOLDERS = {"your-secure-key-here"}
+SHORTEST_PASSWORD = 8
+FEWEST_SEED_BYTES = 16
+"""Different values among the 32 bytes of a seed; a random one never has fewer (probability 3e-17)."""
+COMMON_PASSWORDS = {"password", "postgres", "changeme", "change-me", "insecure", "development", "redis-password"}
 _log = structlog.get_logger("flxdr.boot")
 
 
@@ -49,6 +55,19 @@ def _production_secrets(env: Env) -> Iterator[CheckMessage]:
                 hint=_generate(name),
                 id=f"flxdr.{number}",
             )
+    if env.secret_key is not None and env.secret_key == env.api_hmac_key:
+        yield Error(
+            "SECRET_KEY and API_HMAC_KEY are the same: who learns one of them has both.",
+            hint=_generate("API_HMAC_KEY"),
+            id="flxdr.E016",
+        )
+    if env.pqc_sk_b64 is not None and len(set(env.pqc_sk_b64)) < FEWEST_SEED_BYTES:
+        yield Error(
+            "PQC_SK_B64 can be guessed.",
+            hint="Run `manage.py generate_keys` (with FL_ENV=development) and set its output.",
+            id="flxdr.E012",
+        )
+    yield from _weak_passwords(env)
     if env.pqc_sk_b64 is None:
         yield Error(
             "PQC_SK_B64 is not set, and FL_ENV=production: the coordinator's key must be kept by the operator.",
@@ -73,6 +92,35 @@ def _production_secrets(env: Env) -> Iterator[CheckMessage]:
             hint="Set FL_OPERATOR_2FA=required.",
             id="flxdr.W013",
         )
+
+
+def _weak_passwords(env: Env) -> Iterator[CheckMessage]:
+    """Of the database and the queue. None at all may be right (a socket, certificates); a trial's never is."""
+    for number, name, address in (("E017", "DATABASE_URL", env.database_url), ("E018", "REDIS_URL", env.redis_url)):
+        parts = urlsplit(address or "")
+        if parts.password is None:
+            continue
+        password = unquote(parts.password)
+        if len(password) < SHORTEST_PASSWORD or password.lower() in {*COMMON_PASSWORDS, unquote(parts.username or "")}:
+            yield Error(
+                f"{name} has a password that can be guessed (allowed: at least {SHORTEST_PASSWORD} random characters).",
+                hint=f"Give the server another password, and put the address in a file that {name}_FILE names.",
+                id=f"flxdr.{number}",
+            )
+    queue = urlsplit(env.redis_url or "")
+    if env.redis_url and queue.password is None and not _is_loopback(queue.hostname):
+        yield CheckWarning(
+            f"REDIS_URL names {queue.hostname} without a password: who reaches it gives the workers tasks.",
+            hint="Set `requirepass` there, and REDIS_URL=redis://:PASSWORD@HOST:PORT/0.",
+            id="flxdr.W014",
+        )
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host in (None, "localhost") or ip_address(str(host)).is_loopback
+    except ValueError:
+        return False
 
 
 def _can_be_guessed(secret: str) -> bool:

@@ -222,8 +222,9 @@ class Env:
     default_model: str = variable(
         "FL_DEFAULT_MODEL",
         matching(r"[a-z0-9][a-z0-9-]{0,63}", "a model's name: lower-case letters, digits and dashes"),
-        "global",
-        "model of a round or status request that names none",
+        {DEVELOPMENT: "global", PRODUCTION: "edge-classifier"},
+        "model of a round or status request that names none; `global` is for one's own programs, whose updates carry "
+        "no noise of training",
         group=TRAINING,
     )
 
@@ -488,6 +489,15 @@ class Env:
         "false",
         "believe the proxy in front: the scheme in `X-Forwarded-Proto`, the client's address in the last entry of "
         "`X-Forwarded-For`, and over a unix socket the client certificate. Only where nobody else reaches the port",
+        group=NETWORK,
+    )
+
+    hsts: str = variable(
+        "FL_HSTS",
+        choice("off", "host", "subdomains", "preload"),
+        {DEVELOPMENT: "off", PRODUCTION: "subdomains"},
+        "what browsers are told never to visit without TLS again, for a year: nothing, this host, the hosts below its "
+        "name as well, or all of it for the lists that browsers are shipped with",
         group=NETWORK,
     )
 

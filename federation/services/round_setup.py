@@ -107,7 +107,7 @@ def optimizer_state(parent: ModelVersion | None, chosen: Aggregation) -> str | N
 def _weighting(model_name: str, how: str | None) -> str:
     """How organisations are weighed: by samples, except that agents' models cap what one organisation can claim."""
     if how is None:
-        return "samples" if model_name in (settings.FLXDR.default_model, EDGE_NORMALISER) else "capped"
+        return "capped" if model_name in MODELS and model_name != EDGE_NORMALISER else "samples"
     if how not in WEIGHTINGS:
         raise RoundParametersInvalid(f"weighting {how!r}", expected=" | ".join(WEIGHTINGS), field="weighting")
     return how

@@ -39,6 +39,14 @@ def pair(federation: SimulatedFederation) -> SimulatedFederation:
     return federation
 
 
+@pytest.mark.parametrize("default_model", ["global", CLASSIFIER])
+def test_agents_models_cap_claims_of_samples_also_as_the_default(
+    default_model: str, pair: SimulatedFederation, clock: ManualClock, env: Any
+) -> None:
+    env(default_model=default_model)
+    assert config_of(rounds.start_round(actor="operator:kim", model_name=CLASSIFIER, clock=clock)).weighting == "capped"
+
+
 def test_the_configuration_says_everything(pair: SimulatedFederation, clock: ManualClock) -> None:
     started = rounds.start_round(actor="operator:kim", clock=clock)
     config = config_of(started)

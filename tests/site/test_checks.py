@@ -57,6 +57,15 @@ def test_complete_production_is_accepted(env: Any) -> None:
         ({"allowed_hosts": None}, ["flxdr.E013"]),
         ({"metrics_token": "short"}, ["flxdr.E040"]),
         ({"metrics_token": SECRET}, []),
+        ({"pqc_sk_b64": bytes(32), "pqc_pk_b64": None}, ["flxdr.E012"]),
+        ({"api_hmac_key": SECRET}, ["flxdr.E016"]),
+        ({"database_url": "postgresql://flxdr:flxdr@db:5432/flxdr"}, ["flxdr.E017"]),
+        ({"database_url": "postgresql://flxdr:Password@db:5432/flxdr"}, ["flxdr.E017"]),
+        ({"database_url": "postgresql://flxdr:p%40ss@db:5432/flxdr"}, ["flxdr.E017"]),
+        ({"database_url": "postgresql://flxdr@db:5432/flxdr"}, []),
+        ({"database_url": f"postgresql://flxdr:{SECRET}@db:5432/flxdr"}, []),
+        ({"redis_url": "redis://:changeme@redis:6379/0"}, ["flxdr.E018"]),
+        ({"redis_url": f"redis://:{SECRET}@redis:6379/0"}, []),
         ({"pqc_pk_b64": PrivateKey.generate().public.spki}, ["flxdr.E014"]),
         ({"pqc_pk_b64": b"no key"}, ["flxdr.E014"]),
         ({"aggregation_params": {"lambda_ppm": 20_000}}, []),
@@ -103,6 +112,21 @@ def test_incomplete_production_is_refused(env: Any, changes: dict[str, Any], exp
 def test_production_that_leaves_passwords_alone_is_warned(env: Any, mode: str) -> None:
     env(**COMPLETE | {"operator_2fa": mode})
     assert (identifiers(ERROR), identifiers(WARNING)) == ([], ["flxdr.W013"])
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("redis://redis:6379/0", True),
+        ("redis://127.0.0.1:6379/0", False),
+        ("redis://[::1]:6379/0", False),
+        ("redis://localhost:6379/0", False),
+        (f"rediss://:{SECRET}@redis:6379/0", False),
+    ],
+)
+def test_a_queue_that_is_open_to_the_network_is_warned_of(env: Any, url: str, warned: bool) -> None:
+    env(**COMPLETE | {"redis_url": url})
+    assert (identifiers(ERROR), identifiers(WARNING)) == ([], ["flxdr.W014"] if warned else [])
 
 
 def test_development_says_loudly_what_it_leaves_open(caplog: pytest.LogCaptureFixture) -> None:

@@ -171,6 +171,7 @@ BAD = {
     "FL_MAX_SUBMISSION_BYTES": "1GB",
     "FL_ALLOWED_HOSTS": "http://fl.example.org",
     "FL_LOG_LEVEL": "verbose",
+    "FL_HSTS": "yes",
     "FL_BEHIND_PROXY": "2",
     "FL_TWO_PERSON": "mostly",
     "FL_OPERATOR_2FA": "true",

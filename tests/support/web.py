@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from base64 import b64encode
@@ -23,8 +24,8 @@ def production_environment() -> dict[str, str]:
     return {
         "FL_ENV": "production",
         "FL_ALLOWED_HOSTS": HOST,
-        "SECRET_KEY": "kJ3-8sLq_02nVbX7yTgHw5RzPmEcUdAf",
-        "API_HMAC_KEY": "fAdUcEmPzR5wHgTy7XbVn20_qLs8-3Jk",
+        "SECRET_KEY": secrets.token_hex(32),
+        "API_HMAC_KEY": secrets.token_hex(32),
         "PQC_SK_B64": b64encode(key.seed).decode(),
         "PQC_PK_B64": b64encode(key.public.spki).decode(),
     }
