@@ -50,13 +50,16 @@ INSTALLED_APPS = [
     "django_otp.plugins.otp_static",
 ]
 
+# What adds headers to answers stands outside of what may answer by itself.
 MIDDLEWARE = [
     "flxdr.platform.request_id.RequestIdMiddleware",
     "flxdr.platform.metrics.requests.RequestMetricsMiddleware",
+    "flxdr.platform.security_headers.SecurityHeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "flxdr.platform.auth.mtls.ClientCertificateMiddleware",
-    "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -64,7 +67,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "flxdr.operators.middleware.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
