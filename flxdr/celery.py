@@ -19,7 +19,7 @@ from celery.signals import (
 )
 
 from flxdr.core.errors import Misconfigured
-from flxdr.platform import file_queue
+from flxdr.platform import file_queue, liveness
 
 if TYPE_CHECKING:
     from flxdr.platform.heartbeat import Pulse
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flxdr.settings")
 
 file_queue.register()
+liveness.register()
 app = Celery("flxdr")
 app.set_default()  # for every thread: without it a web thread's `current_app` would be another, unconfigured one
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -504,6 +504,14 @@ class Env:
     data_dir: Path = variable(  # noqa: RUF009 - it makes a field
         "FL_DATA_DIR", path(), str(BASE_DIR / "var"), "state: database, keys, files, queue, logs", group=STATE
     )
+    heartbeat_file: Path | None = variable(  # noqa: RUF009 - it makes a field
+        "FL_HEARTBEAT_FILE",
+        path(),
+        "",
+        "file whose time a worker and the beat renew every few seconds while they work, for a container's probe "
+        "(`deploy/healthcheck.py`); each needs its own",
+        group=STATE,
+    )
     database_url: str | None = variable(
         "DATABASE_URL",
         url("postgres", "postgresql"),

@@ -201,6 +201,7 @@ BAD = {
 FREE = {
     "FL_BLOCKCHAIN_DB_PATH",
     "FL_DATA_DIR",
+    "FL_HEARTBEAT_FILE",
     "SECRET_KEY",
     "API_HMAC_KEY",
     "ROMA_MQ_TOKEN",
