@@ -82,6 +82,31 @@ def test_generated_keys_are_a_pair_that_the_environment_takes() -> None:
     assert run("generate_keys") != lines
 
 
+def test_keys_as_files_are_what_the_environment_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    run("generate_keys", "--folder", folder)
+    env = load({f"{path.name}_FILE": str(path) for path in folder.iterdir()})
+    assert env.pqc_sk_b64 is not None
+    assert env.pqc_pk_b64 == PrivateKey(Algorithm.ML_DSA_65, env.pqc_sk_b64).public.spki
+    assert (len(env.secret_key or ""), len(env.api_hmac_key or "")) == (64, 64)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
+
+
+def test_key_files_are_never_overwritten_or_put_where_others_look(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    run("generate_keys", "--folder", folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(CommandError, match="already holds PQC_SK_B64"):
+        run("generate_keys", "--folder", folder)
+    folder.chmod(0o750)
+    with pytest.raises(CommandError, match="open to others"):
+        run("generate_keys", "--folder", folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    with pytest.raises(CommandError, match="exists"):
+        run("generate_keys", "--folder", next(iter(before)))
+
+
 def test_settings_document_is_written_and_compared(tmp_path: Path) -> None:
     target = tmp_path / "settings.md"
     with pytest.raises(CommandError, match="out of date"):
