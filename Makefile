@@ -8,10 +8,11 @@ BENCH_DEPS := .venv-bench/.deps
 TESTS ?= tests
 WORKERS ?= 2
 IMAGE ?= jarvis-backend:latest
+AGENT_IMAGE ?= flxdr-agent:latest
 
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help deps demo test lint format run-backend build-backend bench docs screenshots browser lock clean
+.PHONY: help deps demo test lint format run-backend build-backend build-agent bench docs screenshots browser lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -47,8 +48,11 @@ format: $(DEPS) ## rewrite code and templates in the project's style
 run-backend: $(DEPS) ## migrate, then supervise web, worker and beat (port: BACKEND_PORT)
 	exec $(BIN)/python manage.py up
 
-build-backend: ## build the container image
-	docker build --tag $(IMAGE) .
+build-backend: ## build the coordinator's container image
+	docker build --target coordinator --tag $(IMAGE) .
+
+build-agent: ## build the agent's container image
+	docker build --target agent --tag $(AGENT_IMAGE) .
 
 bench: $(BENCH_DEPS) ## measure against targets and peers (.venv-bench), write docs/benchmarks.md (ONLY=group)
 	.venv-bench/bin/python -m benchmarks $(ONLY)

