@@ -197,6 +197,19 @@ def check_telemetry(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[C
                 id="flxdr.E021",
             )
         ]
+    if env.telemetry_backend == "kafka":
+        from flxdr.platform.telemetry.sinks.kafka import check_properties  # noqa: PLC0415 - needs the package
+
+        try:
+            check_properties(env.telemetry_kafka_properties or {})
+        except Misconfigured as error:
+            return [Error(error.detail, id="flxdr.E027")]
+    if env.telemetry_backend == "roma" and env.is_production and not (env.roma_mq_url or "").startswith("https://"):
+        return [
+            Error(
+                "ROMA_MQ_URL is no https:// address, and FL_ENV=production: it would show the token.", id="flxdr.E028"
+            )
+        ]
     return []
 
 

@@ -25,6 +25,7 @@ from flxdr.platform.configuration import (
     integers,
     matching,
     path,
+    properties,
     read,
     real,
     text,
@@ -374,6 +375,26 @@ class Env:
         words(r"[A-Za-z0-9._-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", "`host:port`, separated by commas"),
         "localhost:9092",
         "Kafka bootstrap brokers, for `TELEMETRY_BACKEND=kafka`",
+        group=TELEMETRY,
+    )
+    telemetry_kafka_properties: Mapping[str, str] | None = variable(
+        "TELEMETRY_KAFKA_PROPERTIES",
+        properties(
+            r"security\.protocol|client\.id|compression\.type|message\.max\.bytes|(ssl|sasl)\.[a-z0-9_.]+",
+            "lines `name=value` of librdkafka's properties security.protocol, ssl.*, sasl.*, client.id, "
+            "compression.type and message.max.bytes",
+        ),
+        "",
+        "TLS and SASL of Kafka, as librdkafka's properties, one a line; as a rule a file, named by the variable with "
+        "`_FILE` (docs/telemetry.md)",
+        group=TELEMETRY,
+        secret=True,
+    )
+    telemetry_topic: str = variable(
+        "TELEMETRY_TOPIC",
+        matching(r"[A-Za-z0-9._-]{1,249}", "a topic's name: letters, digits, dots, dashes and underscores"),
+        "flxdr.events",
+        "topic of the events at Kafka and ROMA MQ",
         group=TELEMETRY,
     )
     roma_mq_url: str | None = variable(

@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 600},
     },
+    "purge-outbox": {"task": "flxdr.platform.tasks.purge_outbox", "schedule": 3600.0, "options": {"expires": 600}},
     "purge-tokens": {"task": "flxdr.platform.tasks.purge_tokens", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

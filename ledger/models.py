@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 
 from ledger.errors import AppendOnlyRow
 
+CHAIN_STREAM = "chain"
+"""The stream of the events of blocks that belong to no round."""
 _Row = TypeVar("_Row", bound=models.Model)
 
 
@@ -81,6 +83,11 @@ class Block(AppendOnly):
 
     def __str__(self) -> str:
         return f"block {self.height} {self.block_hash[:16]}"
+
+    @property
+    def stream(self) -> str:
+        """Whose telemetry its events belong to: its round's, or the chain's."""
+        return self.round_id or CHAIN_STREAM
 
 
 class TreeNode(AppendOnly):
@@ -326,6 +333,11 @@ class Proposal(models.Model):
 
     def __str__(self) -> str:
         return f"proposal {self.pk} ({self.type}, {self.status})"
+
+    @property
+    def stream(self) -> str:
+        """Whose telemetry its events belong to: its round's, or the chain's."""
+        return self.round_id or CHAIN_STREAM
 
 
 class VerificationPass(models.Model):

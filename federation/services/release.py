@@ -45,6 +45,7 @@ class ReleaseListener:
             actor=COORDINATOR,
             subject=version.model_hash,
             data={"model": version.model_name, "version": version.version, "block_height": block.height},
+            stream=training_round.round_id,
             clock=clock,
         )
         if training_round.campaign_id is not None:

@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 
-from flxdr.platform.models import AuditEvent, OutboxEvent, UsedToken, WorkerHeartbeat
+from flxdr.platform.models import AuditEvent, OutboxEvent, TelemetrySender, UsedToken, WorkerHeartbeat
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -51,9 +51,14 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ReadOnlyAdmin):
-    list_display = ("event", "created_at", "sent_at", "attempts", "last_error")
-    list_filter = (("sent_at", admin.EmptyFieldListFilter),)
+    list_display = ("event", "created_at", "sent_at", "refused_at", "attempts", "last_error")
+    list_filter = (("sent_at", admin.EmptyFieldListFilter), ("refused_at", admin.EmptyFieldListFilter))
     list_select_related = ("event",)
+
+
+@admin.register(TelemetrySender)
+class TelemetrySenderAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "lease_until", "failures")
     exclude = ("token",)
 
 

@@ -269,6 +269,23 @@ def integers() -> Parser:
     return Parser(read_integers, "`name=integer`, separated by commas, each name once")
 
 
+def properties(names: str, allowed: str) -> Parser:
+    """A text of lines `name=value`, each name once and matching `names`; empty lines and `#` comments are skipped."""
+
+    def read_properties(value: str) -> dict[str, str]:
+        named: dict[str, str] = {}
+        for line in (line.strip() for line in value.splitlines()):
+            if not line or line.startswith("#"):
+                continue
+            name, equals, content = (part.strip() for part in line.partition("="))
+            if not equals or not content or name in named or not re.fullmatch(names, name, re.ASCII):
+                raise ValueError(value)
+            named[name] = content
+        return named
+
+    return Parser(read_properties, allowed)
+
+
 def _quoted_list(value: str) -> list[str]:
     try:
         items = ast.literal_eval(value)

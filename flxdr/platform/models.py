@@ -58,16 +58,44 @@ class OutboxEvent(models.Model):
     """A telemetry event that waits for its sink: written with the change it tells of, sent later, at least once."""
 
     event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="outbox")
+    stream = models.CharField(
+        max_length=128, db_default="", help_text="whose events stay in order; empty: the event's subject"
+    )
     created_at = models.DateTimeField(db_default=Now())
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=500, blank=True)
-    token = models.CharField(max_length=32, blank=True, help_text="of the process that is sending it")
-    lease_until = models.DateTimeField(null=True, blank=True)
+    is_late = models.BooleanField(db_default=False, help_text="refused once: later events of its stream went before it")
     sent_at = models.DateTimeField(null=True, blank=True)
+    refused_at = models.DateTimeField(null=True, blank=True, help_text="set aside: the sink took others, not this one")
 
     class Meta:
         ordering = ("id",)
-        indexes = (models.Index(fields=("id",), name="outbox_unsent", condition=models.Q(sent_at__isnull=True)),)
+        indexes = (
+            models.Index(
+                fields=("id",), name="outbox_waiting", condition=models.Q(sent_at__isnull=True, refused_at__isnull=True)
+            ),
+            models.Index(fields=("sent_at",), name="outbox_sent", condition=models.Q(sent_at__isnull=False)),
+            models.Index(fields=("refused_at",), name="outbox_refused", condition=models.Q(refused_at__isnull=False)),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="outbox_sent_or_refused", condition=models.Q(sent_at=None) | models.Q(refused_at=None)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"outbox of {self.event}"
+
+
+class TelemetrySender(models.Model):
+    """The one row that says who sends telemetry, and until when nobody else does."""
+
+    token = models.CharField(max_length=32, blank=True, help_text="of the drain that sends; empty while it pauses")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="tries since the sink last took something")
+
+    class Meta:
+        constraints = (models.CheckConstraint(name="one_telemetry_sender", condition=models.Q(id=1)),)
+
+    def __str__(self) -> str:
+        return "telemetry sender"

@@ -152,6 +152,7 @@ def conclude(*, proposal: Proposal, block: Block, approved_by: Collection[str], 
             "approved_by": sorted(approved_by),
             "rule": proposal.rule,
         },
+        stream=proposal.stream,
         clock=clock,
     )
     if block.type == Block.Type.RELEASE:
@@ -220,6 +221,7 @@ def _record_late(proposal: Proposal, signed: SignedApproval, clock: Clock) -> No
         actor=signed.org_id,
         subject=f"proposal {proposal.pk}",
         data={"key_id": signed.key_id, "block_hash": proposal.block_hash, "height": proposal.height},
+        stream=proposal.stream,
         clock=clock,
     )
 
@@ -267,6 +269,7 @@ def _record(
             "block_hash": proposal.block_hash,
             "reason": reason,
         },
+        stream=proposal.stream,
         clock=clock,
     )
 

@@ -70,6 +70,7 @@ def _make_genesis(clock: Clock) -> Block:
         actor=COORDINATOR,
         subject="block 0",
         data={"height": 0, "type": block.type, "block_hash": block.block_hash},
+        stream=block.stream,
         clock=clock,
     )
     return block

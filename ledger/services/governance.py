@@ -237,6 +237,7 @@ def propose_entry(*, action: Action, actor: str, clock: Clock) -> Proposal:
         actor=actor,
         subject=f"proposal {proposal.pk}",
         data={"entry": subject},
+        stream=proposal.stream,
         clock=clock,
     )
     open_next(clock=clock)

@@ -115,6 +115,7 @@ def end_proposal(*, proposal: Proposal, status: Proposal.Status, actor: str, rea
         actor=actor,
         subject=f"proposal {proposal.pk}",
         data={"status": status.value, "reason": proposal.end_reason, "round_id": proposal.round_id},
+        stream=proposal.stream,
         clock=clock,
     )
     for listener in listeners.registered():
@@ -197,6 +198,7 @@ def _open(proposal: Proposal, clock: Clock) -> Proposal:
             "round_id": proposal.round_id,
             "org_id": proposal.org_id,
         },
+        stream=proposal.stream,
         clock=clock,
     )
 

@@ -33,7 +33,16 @@ from ledger.chain.record import ChainRecord
 from ledger.chain.state import ChainState
 from ledger.chain.verify import Report, verify_chain
 from ledger.errors import ExportInvalid, RestoreConflict
-from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode, VerificationPass
+from ledger.models import (
+    CHAIN_STREAM,
+    Approval,
+    Block,
+    GovernanceEntry,
+    Proposal,
+    SignerKey,
+    TreeNode,
+    VerificationPass,
+)
 from ledger.services import listeners
 from ledger.services.appending import append_blocks
 from ledger.services.approvals import conclude
@@ -198,6 +207,7 @@ def _restore_batch(
             actor=COORDINATOR,
             subject=f"block {after.height}",
             data={"first": blocks[0].height, "last": after.height, "block_hash": after.block_hash},
+            stream=CHAIN_STREAM,
             clock=clock,
         )
         concluded = _end_open_proposal(blocks, clock)

@@ -47,6 +47,7 @@ def record_statement(*, height: int, org_id: str, envelope: Envelope, clock: Clo
         actor=org_id,
         subject=f"block {height}",
         data={"key_id": key_id, "model_hash": block.model_hash},
+        stream=block.stream,
         clock=clock,
     )
     return ReleaseStatement.objects.create(

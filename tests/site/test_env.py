@@ -179,6 +179,8 @@ BAD = {
     "BACKEND_HOST": "local host",
     "TELEMETRY_BACKEND": "rabbit",
     "TELEMETRY_KAFKA_BROKERS": "localhost",
+    "TELEMETRY_KAFKA_PROPERTIES": "acks=0",
+    "TELEMETRY_TOPIC": "events of rounds",
     "ROMA_MQ_URL": "mq.example.org",
     "DEV_ALLOWED_ORIGINS": "*",
     "JARVIS_MTLS_REQUIRED": "yes please",

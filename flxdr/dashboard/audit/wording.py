@@ -73,6 +73,7 @@ SENTENCES: dict[str, str] = {
     "round.transition": _("moved %(subject)s from %(from)s to %(to)s"),
     "round.updates_discarded": _("discarded the stored updates of %(subject)s"),
     "submission.accepted": _("submitted an update to %(subject)s, %(samples)s samples"),
+    "telemetry.retried": _("had %(events)s refused events of the %(subject)s sent again"),
     "token.issued": _("issued a token to %(subject)s"),
 }
 GROUPS: dict[str, str] = {
@@ -94,6 +95,7 @@ GROUPS: dict[str, str] = {
     "chain.": _("the chain"),
     "operator.": _("accounts"),
     "role.": _("roles"),
+    "telemetry.": _("telemetry"),
     "token.": _("tokens"),
     "notification.": _("notifications"),
     "audit.": _("the audit trail"),

@@ -10,7 +10,7 @@ from federation.models import ConfirmationRequest, TrainingRound
 from federation.selectors import waiting_confirmations
 from federation.selectors.overview import failed_since, stalled_rounds
 from flxdr.platform.models import OutboxEvent
-from flxdr.platform.telemetry.selectors import count_waiting, oldest_waiting
+from flxdr.platform.telemetry.selectors import count_waiting, oldest_waiting, refused
 
 PATIENCE = timedelta(minutes=15)
 """A sink's hiccup; an event that waits longer is stuck."""
@@ -26,12 +26,14 @@ class Trouble:
     Attributes:
         unsent, oldest: telemetry that its sink has not confirmed.
         is_stuck: the oldest of it waits for longer than a hiccup.
+        refused: telemetry that its sink would not have, set aside.
         stalled: rounds to aggregate that no worker works on.
     """
 
     unsent: int
     oldest: OutboxEvent | None
     is_stuck: bool
+    refused: int
     stalled: Sequence[TrainingRound]
     failed: Sequence[TrainingRound]
     failed_total: int
@@ -46,6 +48,7 @@ def read_trouble(now: datetime) -> Trouble:
         unsent=count_waiting(),
         oldest=oldest,
         is_stuck=oldest is not None and now - oldest.event.at > PATIENCE,
+        refused=refused().count(),
         stalled=stalled_rounds(now),
         failed=failed,
         failed_total=failed_total,

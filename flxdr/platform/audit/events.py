@@ -22,6 +22,7 @@ def record_event(
     actor: str,
     subject: str,
     data: Mapping[str, Any],
+    stream: str = "",
     clock: Clock = _SYSTEM_CLOCK,
     level: int = logging.INFO,
 ) -> AuditEvent:
@@ -32,6 +33,7 @@ def record_event(
         actor: who did it: `str(principal)`, or the name of a system part.
         subject: what it was done to, such as a round's id.
         data: JSON-serialisable details, no secrets and no records of an organisation.
+        stream: whose telemetry stays in order, such as the round that a block releases; the subject, if empty.
         level: of the line in the log.
 
     Raises:
@@ -40,6 +42,6 @@ def record_event(
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("record_event belongs into the transaction of the change that it records")
     event = AuditEvent.objects.create(kind=kind, actor=actor, subject=subject, data=dict(data), at=clock.now())
-    OutboxEvent.objects.create(event=event)
+    OutboxEvent.objects.create(event=event, stream=stream or subject)
     transaction.on_commit(lambda: _log.log(level, kind, actor=actor, subject=subject, data=dict(data)))
     return event

@@ -303,6 +303,17 @@ def test_telemetry_that_waits_long_is_stuck(operator: Client, federation: Simula
     assert ">stuck<" in text(operator.get("/overview/panels"))
 
 
+def test_telemetry_that_was_refused_is_told(operator: Client, federation: SimulatedFederation) -> None:
+    federation.enrol("org-a")
+    OutboxEvent.objects.all().update(sent_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert "set aside" not in text(operator.get("/overview/panels"))
+    newest = OutboxEvent.objects.order_by("-id").values("pk")[:1]
+    OutboxEvent.objects.filter(pk__in=newest).update(sent_at=None, refused_at=SystemClock().now())
+    page = text(operator.get("/overview/panels"))
+    assert "1 event set aside" in page
+    assert "all events are sent" in page
+
+
 @pytest.mark.parametrize(("lease", "is_told"), [(-60, True), (60, False), (None, True)])
 def test_a_round_that_no_worker_holds_is_told(
     operator: Client, federation: SimulatedFederation, clock: ManualClock, lease: int | None, is_told: bool
