@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("platform", "0004_audit_filters")]
+    dependencies = [("platform", "0005_worker_heartbeat")]
     operations = [
         migrations.AlterField(
             "outboxevent",
