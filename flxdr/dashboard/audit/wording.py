@@ -14,6 +14,8 @@ SENTENCES: dict[str, str] = {
     "approval.late": _("approved %(subject)s after it was sealed"),
     "approval.recorded": _("answered %(subject)s: %(verdict)s"),
     "audit.exported": _("exported %(rows)s events of the %(subject)s as %(format)s"),
+    "backup.made": _("made the backup %(subject)s of %(blocks)s blocks and %(files)s stored files"),
+    "backup.restored": _("restored the backup %(subject)s"),
     "block.sealed": _("sealed %(subject)s (%(type)s)"),
     "budget.released": _("gave back what %(subject)s had reserved of the privacy budget"),
     "budget.reserved": _("reserved privacy budget for %(subject)s"),
@@ -99,6 +101,7 @@ GROUPS: dict[str, str] = {
     "token.": _("tokens"),
     "notification.": _("notifications"),
     "audit.": _("the audit trail"),
+    "backup.": _("backups"),
 }
 _SUBJECT = "\ufffc"
 """The place of the subject, which a page makes a link; no text holds this character."""

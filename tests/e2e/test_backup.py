@@ -1,0 +1,86 @@
+"""Backups of a coordinator at work, and a federation that goes on from one: real processes, both databases."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from flxdr.backup.making import backups_in
+from flxdr.backup.verification import verify_backup
+from flxdr.core.clock import SystemClock
+from tests.e2e.federation import Federation
+from tests.support.processes import REPOSITORY, Coordinator
+from tests.support.services import postgres_database
+
+BACKUPS = 10
+
+
+def test_every_backup_in_the_middle_of_rounds_holds(federation: Federation, tmp_path: Path) -> None:
+    into, rounds = tmp_path / "backups", 0
+    for number in range(BACKUPS):
+        with _running(federation.coordinator, "backup", str(into), "--keep", "4") as process:
+            while process.poll() is None:
+                rounds += federation.finish(federation.start_round()) == "completed"
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+        assert len(backups_in(into)) == min(number + 1, 4)
+    assert rounds >= BACKUPS
+    found = [verify_backup(folder, clock=SystemClock()) for folder in backups_in(into)]
+    blocks = [backup.manifest.chain.blocks for backup in found]
+    assert blocks == sorted(set(blocks)), "each is further than the one before"
+    assert [backup.manifest.missing for backup in found] == [()] * 4
+
+
+@contextlib.contextmanager
+def _running(coordinator: Coordinator, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "manage.py"), *arguments],
+        env=coordinator.environment,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_federation_goes_on_from_a_backup(federation: Federation, tmp_path: Path) -> None:
+    """Restored on another machine, which the members find at the same address."""
+    old, into = federation.coordinator, tmp_path / "backups"
+    federation.finish(federation.start_round())
+    now = json.loads(old.manage("backup", str(into), "--with-keys", "--json").stdout)["folder"]
+    federation.members[0].step()
+    held = federation.members[0].agent.home.folder / "checkpoint.json"
+    old.manage("export_chain", str(tmp_path / "chain.jsonl"))
+    old.stop()
+    with _elsewhere(old, tmp_path / "new") as new:
+        new.manage("restore", now, "--checkpoint", str(held))
+        with new:
+            moved = Federation(new, federation.members)
+            before = len(moved.chain())
+            assert moved.finish(moved.start_round()) == "completed"
+            assert len(moved.chain()) == before + 1
+            verified = json.loads(new.manage("verify_chain", "--recompute", "--json").stdout)
+            assert (verified["chain_valid"], verified["recomputation"]["differing"]) == (True, [])
+
+
+@contextlib.contextmanager
+def _elsewhere(old: Coordinator, folder: Path) -> Iterator[Coordinator]:
+    """A coordinator with nothing yet, which the members find at the old one's address."""
+    with contextlib.ExitStack() as stack:
+        environment = {"BACKEND_PORT": str(old.port)}
+        if "DATABASE_URL" in old.environment:
+            environment["DATABASE_URL"] = stack.enter_context(postgres_database(folder / "services"))
+            environment["REDIS_URL"] = old.environment["REDIS_URL"]
+        new = Coordinator(folder / "state", environment)
+        new.port, new.url = old.port, old.url
+        (folder / "state").mkdir(parents=True, exist_ok=True)
+        yield new
