@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from federation.services import aggregation, campaigns, retention
+from federation.services import aggregation, aggregation_scratch, campaigns, retention
 from federation.services import reconcile as reconciliation
 from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD
 from flxdr.core.clock import SystemClock
@@ -39,6 +39,11 @@ def reconcile() -> None:
 @shared_task(name="federation.tasks.discard_updates")
 def discard_updates() -> None:
     retention.discard_updates(days=settings.FLXDR.update_retention_days, clock=SystemClock())
+
+
+@shared_task(name="federation.tasks.discard_pieces")
+def discard_pieces() -> None:
+    aggregation_scratch.discard_leftovers()
 
 
 @worker_ready.connect

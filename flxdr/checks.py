@@ -26,6 +26,7 @@ from flxdr.core.errors import Misconfigured
 from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.env import Env
 from flxdr.platform.auth import second_factor
+from flxdr.platform.auth.authentication import is_loopback
 from flxdr.platform.configuration import variables_of
 from flxdr.platform.identity import check_public_half
 
@@ -254,6 +255,37 @@ def _channel_problems(env: Env) -> Iterator[CheckMessage]:
             hint="Use smtps:// (TLS from the start) or submission:// (STARTTLS).",
             id="flxdr.E026",
         )
+
+
+@register()
+def check_object_store(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """A bucket is named before anything else about it, and its key has two halves."""
+    env: Env = settings.FLXDR
+    return list(_bucket_problems(env))
+
+
+def _bucket_problems(env: Env) -> Iterator[CheckMessage]:
+    key = {
+        "FL_BLOBS_S3_ACCESS_KEY_ID": env.blobs_s3_access_key_id,
+        "FL_BLOBS_S3_SECRET_ACCESS_KEY": env.blobs_s3_secret_access_key,
+    }
+    others = {
+        "FL_BLOBS_S3_ENDPOINT": env.blobs_s3_endpoint,
+        "FL_BLOBS_S3_REGION": env.blobs_s3_region,
+        "FL_BLOBS_S3_PREFIX": env.blobs_s3_prefix,
+        **key,
+    }
+    if env.blobs_s3_bucket is None and any(others.values()):
+        yield Error(
+            f"{', '.join(name for name, value in others.items() if value)} set without FL_BLOBS_S3_BUCKET.",
+            hint="Name the bucket, or remove the others: files would stay in FL_DATA_DIR.",
+            id="flxdr.E050",
+        )
+    if len([value for value in key.values() if value]) == 1:
+        yield Error(f"One of {' and '.join(key)} is set alone.", hint="Set both, or neither.", id="flxdr.E051")
+    endpoint = urlsplit(env.blobs_s3_endpoint or "")
+    if env.is_production and endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
+        yield Error("FL_BLOBS_S3_ENDPOINT is no https:// address, and FL_ENV=production.", id="flxdr.E052")
 
 
 @register()

@@ -95,7 +95,11 @@ TEMPLATES = [
 DATABASES: dict[str, Any]
 if FLXDR.database_url:
     DATABASES = {"default": dict(dj_database_url.parse(FLXDR.database_url, conn_max_age=0))}
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 24, "timeout": 20}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": FLXDR.database_pool,
+        "timeout": 20,
+    }
 else:
     DATABASES = {
         "default": {
@@ -154,6 +158,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 600},
     },
     "purge-outbox": {"task": "flxdr.platform.tasks.purge_outbox", "schedule": 3600.0, "options": {"expires": 600}},
+    "discard-pieces": {"task": "federation.tasks.discard_pieces", "schedule": 300.0, "options": {"expires": 60}},
     "purge-tokens": {"task": "flxdr.platform.tasks.purge_tokens", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -16,6 +16,9 @@ from rest_framework.test import APIClient
 
 from flxdr.core.clock import ManualClock
 from flxdr.env import Env
+
+if TYPE_CHECKING:
+    from tests.support.object_store import ObjectServer
 
 # An example that waited for a busy processor has not failed.
 hypothesis_settings.register_profile("unhurried", deadline=None)
@@ -65,6 +68,23 @@ def api() -> APIClient:
 def outsider() -> APIClient:
     """A client somewhere else that proves nothing."""
     return APIClient(HTTP_HOST="localhost", REMOTE_ADDR="192.0.2.7")
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[ObjectServer]:
+    """An S3-compatible server of this test session."""
+    from tests.support import object_store  # noqa: PLC0415 - takes a second to load, for few tests
+
+    with object_store.object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_server: ObjectServer, env: Callable[..., Env]) -> ObjectServer:
+    """An empty bucket, in which the coordinator of this test keeps its files."""
+    made = object_server.another()
+    env(**made.values())
+    return made
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.conf import settings
 from django.http import UnreadablePostError
 
+from federation.api.connections import give_connection_back
 from federation.api.errors import BodyTruncated, EncodedBody
 from flxdr.core.errors import LengthRequired, Malformed, TooLarge
 
@@ -68,11 +69,14 @@ def declared_length(meta: Mapping[str, str], *, limit: int) -> int:
 
 
 def read_body(stream: Readable, *, length: int) -> Body:
-    """Read exactly `length` bytes. A large body waits on disk until it is whole, so slow senders hold no memory.
+    """Read exactly `length` bytes.
+
+    A large body waits on disk until it is whole, so slow senders hold no memory; nor do they hold a connection.
 
     Raises:
         BodyTruncated: the sender stopped early.
     """
+    give_connection_back()
     digest = hashlib.sha256()
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=settings.FILE_UPLOAD_TEMP_DIR) as spool:
         for chunk in _chunks(stream, length):

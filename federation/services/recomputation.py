@@ -18,7 +18,7 @@ from federation.services.aggregation import inputs, release_files, work
 from federation.services.aggregation.inputs import Inputs
 from flxdr.core import canonical
 from flxdr.core.errors import FlxdrError
-from flxdr.platform.storage.blobs import blobs
+from flxdr.platform.storage.blobs import blobs, held
 from ledger.chain.block import Header, Provenance, submissions_root
 from ledger.services.recomputation import Recomputation
 from models_ml import codec
@@ -47,7 +47,8 @@ class ReleaseRecomputer:
         assert header.model_hash is not None
         found = Recomputation(header.height, header.model_hash, "not_recomputable")
         try:
-            on_trust = _recompute(header.model_hash, header.provenance)
+            with held():
+                on_trust = _recompute(header.model_hash, header.provenance)
         except _Differs as error:
             return replace(found, verdict="differs", field=error.field, expected=error.expected, actual=error.actual)
         except _NotRecomputable as error:

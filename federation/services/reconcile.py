@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from federation.models import Campaign, TrainingRound
-from federation.services import aggregation_scratch, confirmations, rounds
+from federation.services import confirmations, rounds
 from federation.services.aggregation import claims
 from federation.services.queue import ADVANCE_CAMPAIGN, AGGREGATE_ROUND, AGGREGATE_SHARD, enqueue
 from flxdr.core.clock import Clock
@@ -46,7 +46,6 @@ def reconcile(*, clock: Clock) -> list[str]:
         rounds.close_collection(round_id=round_id, clock=clock)
     expire_due(clock=clock)
     confirmations.expire_overdue(clock=clock)
-    aggregation_scratch.discard_leftovers()
     tasks = list(due(clock=clock))
     for task in tasks:
         enqueue(task.task, **task.kwargs)

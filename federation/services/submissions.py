@@ -164,7 +164,15 @@ def _clear_update(received: ReceivedUpdate, submission: Submission, config: Roun
 def _store(
     *, submission: Submission, update: ClearUpdate | None, body: bytes, config: RoundConfig, clock: Clock
 ) -> tuple[Submission, bool]:
-    """Write the files, then the row, then end the collection if it was the last one."""
+    """Write the files, then the row, then end the collection if it was the last one.
+
+    The files come first, outside the transaction: nobody waits for a disk or an object store behind the round's row.
+    Where the round is closed while they are written, a file stays that no row names.
+    """
+    _require_open(TrainingRound.objects.get(pk=submission.training_round_id), submission.organization, clock)
+    submission.update_digest = blobs().put(body if update is None else codec.encode(update.delta))
+    if submission.update_digest != submission.wire_digest:
+        blobs().put(body)
     with transaction.atomic():
         training_round = TrainingRound.objects.select_for_update().get(pk=submission.training_round_id)
         existing = _existing(training_round, submission.organization, submission.wire_digest)
@@ -174,9 +182,6 @@ def _store(
         now = clock.now()
         if update is not None:
             _fix_schema(config, update.delta, clock)
-        submission.update_digest = blobs().put(body if update is None else codec.encode(update.delta))
-        if submission.update_digest != submission.wire_digest:
-            blobs().put(body)
         submission.received_at = now
         submission.save(force_insert=True)
         training_round.participants.filter(organization=submission.organization).update(

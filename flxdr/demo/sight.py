@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flxdr.platform.storage.blobs import BlobStore
+from flxdr.platform.storage.folder import FolderStore
 
 _NEWEST = """
 SELECT organization.org_id, submission.update_digest
@@ -36,7 +36,7 @@ def held_updates(coordinator: Path, round_id: str) -> Sequence[HeldUpdate]:
         rows = database.execute(_NEWEST, (round_id,)).fetchall()
     found = []
     for org_id, digest in rows:
-        data = BlobStore(coordinator / "blobs").path(digest).read_bytes()
+        data = FolderStore(coordinator / "blobs").path(digest).read_bytes()
         found.append(HeldUpdate(org_id, len(data), entropy(data)))
     return found
 

@@ -72,6 +72,13 @@ class BlobDamaged(Unavailable):
     title = "Stored file damaged"
 
 
+class StorageUnavailable(Unavailable):
+    """The store of the files cannot be reached, or refuses; unlike a missing or damaged file, this may pass."""
+
+    code = "storage_unavailable"
+    title = "Files not reachable"
+
+
 class SecondFactorNeeded(Forbidden):
     """A browser's session that has not shown the second factor that it must have."""
 

@@ -18,7 +18,7 @@ from federation.services.aggregation import proposal, whole
 from federation.services.aggregation.claims import RoundClaim, claim_round
 from flxdr.core.clock import ManualClock
 from flxdr.platform.models import AuditEvent
-from flxdr.platform.storage.blobs import BlobStore
+from flxdr.platform.storage.folder import FolderStore
 from ledger.models import Proposal
 from tests.federation.closed_rounds import MODEL, NAMES, SHAPES, collected
 from tests.federation.threads import in_threads
@@ -106,14 +106,14 @@ class TestDeadWorkers:
         self, federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         training_round = collected(federation, clock)
-        original = BlobStore.verify
+        original = FolderStore.verify
 
-        def slow(self: BlobStore, digest: str) -> Path:
+        def slow(self: FolderStore, digest: str) -> Path:
             clock.advance(aggregation.LEASE - timedelta(seconds=1))
             assert list(reconcile.due(clock=clock)) == []
             return original(self, digest)
 
-        monkeypatch.setattr(BlobStore, "verify", slow)
+        monkeypatch.setattr(FolderStore, "verify", slow)
         assert aggregation.aggregate_round(round_id=training_round.round_id, clock=clock)
 
     def _die(self, training_round: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_what_is_stored_again_meanwhile_stays(federation: SimulatedFederation, c
 
 
 def test_a_kill_between_taking_and_removing_keeps_no_update(
-    federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    federation: SimulatedFederation, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
     only = released(federation, clock)
     clock.advance(timedelta(days=40))
@@ -95,9 +95,9 @@ def test_a_kill_between_taking_and_removing_keeps_no_update(
         killed.setattr(Path, "unlink", die)
         with pytest.raises(KeyboardInterrupt):
             discard_updates(days=30, clock=clock)
-    assert len(list(blobs().root.glob("incoming/discarded-*"))) == 1
+    assert len(list((data_dir / "blobs").glob("incoming/discarded-*"))) == 1
     assert discard_updates(days=30, clock=clock) == [only.round_id]
-    assert not list(blobs().root.glob("incoming/discarded-*"))
+    assert not list((data_dir / "blobs").glob("incoming/discarded-*"))
     assert not any(files(only))
 
 

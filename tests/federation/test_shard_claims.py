@@ -18,7 +18,7 @@ from flxdr.core.clock import ManualClock
 from flxdr.env import Env
 from flxdr.platform.models import AuditEvent
 from flxdr.platform.storage import scratch
-from flxdr.platform.storage.blobs import BlobStore
+from flxdr.platform.storage.folder import FolderStore
 from ledger.models import Proposal
 from tests.federation.sharded_rounds import (
     FEWEST,
@@ -141,7 +141,7 @@ class TestClaims:
         def killed(*_: Any, **__: Any) -> None:
             raise Killed
 
-        moments = ((BlobStore, "verify"), (work, "measured"), (pieces, "put_products"), (work, "combined"))
+        moments = ((FolderStore, "verify"), (work, "measured"), (pieces, "put_products"), (work, "combined"))
         for module, name in (*moments, (pieces, "put_part"), (proposal, "outcome"), (proposal, "commit")):
             with monkeypatch.context() as patched:
                 patched.setattr(module, name, killed)

@@ -32,6 +32,12 @@ EMAIL = {
     "notify_from": "fl@example.org",
     "notify_smtp_url": "submission://kim:secret@mail.example.org",
 }
+BUCKET = {
+    "blobs_s3_bucket": "flxdr",
+    "blobs_s3_endpoint": "https://s3.example.org",
+    "blobs_s3_access_key_id": "id",
+    "blobs_s3_secret_access_key": "secret",
+}
 WEBHOOK = {"notify_webhook_url": "https://hooks.example.org/x", "notify_webhook_secret": SECRET}
 
 
@@ -92,6 +98,13 @@ def test_complete_production_is_accepted(env: Any) -> None:
         (EMAIL | {"notify_email": None, "notify_from": None}, ["flxdr.E022"]),
         (EMAIL | {"notify_smtp_url": "smtp://mail.example.org"}, []),
         (EMAIL | {"notify_smtp_url": "smtp://kim:secret@mail.example.org"}, ["flxdr.E026"]),
+        (BUCKET, []),
+        (BUCKET | {"blobs_s3_access_key_id": None, "blobs_s3_secret_access_key": None}, []),
+        (BUCKET | {"blobs_s3_bucket": None}, ["flxdr.E050"]),
+        ({"blobs_s3_region": "eu-central-1"}, ["flxdr.E050"]),
+        (BUCKET | {"blobs_s3_secret_access_key": None}, ["flxdr.E051"]),
+        (BUCKET | {"blobs_s3_endpoint": "http://s3.example.org:9000"}, ["flxdr.E052"]),
+        (BUCKET | {"blobs_s3_endpoint": "http://[::1]:9000"}, []),
         (WEBHOOK, []),
         (WEBHOOK | {"notify_webhook_secret": None}, ["flxdr.E023"]),
         (WEBHOOK | {"notify_webhook_url": None}, ["flxdr.E023"]),
@@ -149,6 +162,7 @@ def test_a_guessable_token_key_is_warned_of(env: Any, secret: str, warned: bool)
 
 def test_a_trial_may_use_servers_without_tls(env: Any) -> None:
     env(**WEBHOOK | {"notify_webhook_url": "http://localhost:9000/", "notify_webhook_secret": "s"})
+    env(**BUCKET | {"blobs_s3_endpoint": "http://s3.example.org:9000"})
     assert identifiers(ERROR) == []
 
 

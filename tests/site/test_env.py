@@ -169,6 +169,12 @@ BAD = {
     "FL_UPDATE_RETENTION_DAYS": "-1",
     "FL_DETECTIONS_PER_HOUR": "0",
     "FL_MAX_SUBMISSION_BYTES": "1GB",
+    "FL_BLOBS_S3_BUCKET": "My_Bucket",
+    "FL_BLOBS_S3_ENDPOINT": "s3.example.org",
+    "FL_BLOBS_S3_REGION": "eu central",
+    "FL_BLOBS_S3_PREFIX": "a/../b",
+    "FL_BLOBS_CACHE_BYTES": "10GB",
+    "FL_DATABASE_POOL": "0",
     "FL_ALLOWED_HOSTS": "http://fl.example.org",
     "FL_LOG_LEVEL": "verbose",
     "FL_HSTS": "yes",
@@ -208,6 +214,8 @@ FREE = {
     "API_HMAC_KEY",
     "ROMA_MQ_TOKEN",
     "FL_NOTIFY_WEBHOOK_SECRET",
+    "FL_BLOBS_S3_ACCESS_KEY_ID",
+    "FL_BLOBS_S3_SECRET_ACCESS_KEY",
 }
 
 

@@ -14,6 +14,8 @@ from federation.services.aggregation.claims import RoundClaim, ShardClaim, Super
 from federation.services.aggregation.pieces import PiecesLost
 from federation.services.transitions import Status
 from flxdr.core.errors import FlxdrError
+from flxdr.platform.errors import StorageUnavailable
+from flxdr.platform.storage.blobs import held
 
 _log = structlog.get_logger("flxdr.aggregation")
 
@@ -21,8 +23,8 @@ _log = structlog.get_logger("flxdr.aggregation")
 def attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
     """Do the claimed work.
 
-    What is impossible fails the round with its code; trouble of the database or the disk gives the claim back for a
-    later attempt; results of other workers that are lost make the round start over.
+    What is impossible fails the round with its code; trouble of the database, the disk or the store of the files gives
+    the claim back for a later attempt; results of other workers that are lost make the round start over.
 
     Returns:
         What `work` returns; False where it came to nothing.
@@ -34,7 +36,8 @@ def attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
 def _attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
     _log.debug("claimed", claim=str(claim))
     try:
-        done = work()
+        with held():
+            done = work()
         _log.debug("worked", claim=str(claim), done=done)
         return done
     except Superseded:
@@ -44,13 +47,13 @@ def _attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
         _log.warning("results of other workers are lost; the round starts over")
         shards.start_over(claim)
         return False
-    except FlxdrError as error:
-        _fail(claim, error.code, error.detail)
-        return False
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, OSError, StorageUnavailable) as error:
         _log.warning("given back for a later attempt", claim=str(claim), reason=f"{type(error).__name__}: {error}")
         claim.give_up()
         raise
+    except FlxdrError as error:
+        _fail(claim, error.code, error.detail)
+        return False
     except Exception as error:
         # A defect would meet the same submissions again: fail the round rather than retry for ever, and let it be seen.
         _fail(claim, "aggregation_failed", f"unexpected {type(error).__name__}; see the coordinator's log")

@@ -91,14 +91,14 @@ class DevelopmentLoopbackAuthentication(BaseAuthentication):
 def is_from_this_machine(request: HttpRequest) -> bool:
     """Whether a request came straight from a program on this machine."""
     return (
-        _is_loopback(request.META.get("REMOTE_ADDR", ""))
-        and _is_loopback(split_domain_port(request.META.get("HTTP_HOST", ""))[0])
+        is_loopback(request.META.get("REMOTE_ADDR", ""))
+        and is_loopback(split_domain_port(request.META.get("HTTP_HOST", ""))[0])
         and not _was_forwarded(request)
         and not _comes_from_another_site(request)
     )
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
     if name.lower() == "localhost":
         return True
     try:

@@ -1,18 +1,16 @@
-"""Intermediate results on disk: content-addressed like blobs, and thrown away as a whole.
+"""Intermediate results: content-addressed like blobs, where all workers find them, and thrown away as a whole.
 
-They have folders of their own, because the same bytes may be a blob that somebody else's row names.
+They have stores of their own, because the same bytes may be a blob that somebody else's row names.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
 
-from django.conf import settings
+from flxdr.platform.storage.blobs import configured
+from flxdr.platform.storage.store import BlobStore
 
-from flxdr.platform.storage.blobs import BlobStore
-
+_PARENT = "scratch"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}\Z")
 
 
@@ -20,24 +18,22 @@ def scratch(name: str) -> BlobStore:
     """The store of one piece of work.
 
     Raises:
-        ValueError: a name that could lead out of the folder.
+        ValueError: a name that could lead out of the place.
     """
-    if not _NAME.match(name):
-        raise ValueError(f"{name!r} is no name of a scratch store")
-    return BlobStore(_root() / name)
+    return configured().store(_place(name))
 
 
 def discard(name: str) -> None:
     """Throw the store away; what a straggler writes at this moment is left to the next call."""
-    shutil.rmtree(scratch(name).root, ignore_errors=True)
+    configured().remove(_place(name))
 
 
 def stores() -> list[str]:
     """The names of the stores that are there."""
-    root = _root()
-    return sorted(path.name for path in root.iterdir() if _NAME.match(path.name)) if root.is_dir() else []
+    return [name for name in configured().names(_PARENT) if _NAME.match(name)]
 
 
-def _root() -> Path:
-    folder: Path = settings.FLXDR.data_dir / "scratch"
-    return folder
+def _place(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"{name!r} is no name of a scratch store")
+    return f"{_PARENT}/{name}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 
 from federation.aggregation import weighting
 from federation.masking import ciphertexts, scaling
@@ -167,7 +168,7 @@ def test_a_worker_that_dies_anywhere_adds_and_opens_once(start_paillier: StartPa
 
 
 def blob_count() -> int:
-    return sum(path.is_file() for path in blobs().root.rglob("*"))
+    return sum(path.is_file() for path in (settings.FLXDR.data_dir / "blobs").rglob("*"))
 
 
 def test_a_worker_that_slept_past_its_lease_asks_for_no_second_opening(
