@@ -18,7 +18,7 @@ from flxdr.core.clock import ManualClock
 from flxdr.env import Env
 
 if TYPE_CHECKING:
-    from tests.support.object_store import ObjectServer
+    from tests.support.object_store import Line, ObjectServer
 
 # An example that waited for a busy processor has not failed.
 hypothesis_settings.register_profile("unhurried", deadline=None)
@@ -85,6 +85,16 @@ def bucket(object_server: ObjectServer, env: Callable[..., Env]) -> ObjectServer
     made = object_server.another()
     env(**made.values())
     return made
+
+
+@pytest.fixture
+def line(bucket: ObjectServer, env: Callable[..., Env]) -> Iterator[Line]:
+    """What the coordinator reaches the bucket by."""
+    from tests.support.object_store import Line  # noqa: PLC0415
+
+    with Line(bucket.url) as made:
+        env(**bucket.values(endpoint=made.url))
+        yield made
 
 
 @dataclass

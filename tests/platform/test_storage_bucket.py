@@ -19,14 +19,6 @@ from tests.support.object_store import Line, ObjectServer
 LARGE = os.urandom(400_000)
 
 
-@pytest.fixture
-def line(bucket: ObjectServer, env: Callable[..., Env]) -> Iterator[Line]:
-    """What the coordinator reaches the bucket by."""
-    with Line(bucket.url) as made:
-        env(**bucket.values(endpoint=made.url))
-        yield made
-
-
 def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
