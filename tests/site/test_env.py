@@ -207,6 +207,7 @@ BAD = {
     "FL_NOTIFY_WEBHOOK_URL": "ftp://hooks.example.org",
 }
 FREE = {
+    "FL_METRICS_TOKEN",
     "FL_BLOCKCHAIN_DB_PATH",
     "FL_DATA_DIR",
     "FL_HEARTBEAT_FILE",
