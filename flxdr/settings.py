@@ -261,4 +261,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 LOGGING_CONFIG = "logging.config.dictConfig"
-LOGGING = logging_configuration(level=FLXDR.log_level, file=FLXDR.data_dir / "backend.log")
+LOGGING = logging_configuration(
+    level=FLXDR.log_level,
+    file=FLXDR.data_dir / "backend.log",
+    secret_paths=("/member/sign-in/",),  # whoever has the link is signed in
+)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,13 @@ _SHARED: list[Processor] = [
 ]
 
 
-def logging_configuration(*, level: str, file: Path) -> dict[str, Any]:
+def logging_configuration(*, level: str, file: Path, secret_paths: Sequence[str] = ()) -> dict[str, Any]:
     """The `dictConfig` of the site: key=value lines on the console, JSON lines in `file`.
 
     Args:
         level: the lowest level that is written.
         file: opened at the first line, and again after a log rotation moved it.
+        secret_paths: beginnings of paths of which the next part is a secret, wherever in a line they stand.
     """
     structlog.configure(
         processors=[
@@ -43,8 +46,10 @@ def logging_configuration(*, level: str, file: Path) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "lines": _formatter(structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])),
-            "json": _formatter(structlog.processors.JSONRenderer(sort_keys=True, default=str)),
+            "lines": _formatter(
+                structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]), secret_paths
+            ),
+            "json": _formatter(structlog.processors.JSONRenderer(sort_keys=True, default=str), secret_paths),
         },
         "handlers": {
             "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"},
@@ -78,9 +83,15 @@ def log_to_stdout() -> None:
             handler.setStream(sys.stdout)
 
 
-def _formatter(renderer: Processor) -> dict[str, Any]:
+def _formatter(renderer: Processor, secret_paths: Sequence[str]) -> dict[str, Any]:
     return {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _SHARED,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _hiding(secret_paths)],
     }
+
+
+def _hiding(secret_paths: Sequence[str]) -> Callable[[Any, str, Any], Any]:
+    """Takes the secrets out of a finished line: Django names the path of every request that it refuses."""
+    pattern = re.compile("(" + "|".join(map(re.escape, secret_paths)) + r")[^/\s?'\"\\]+") if secret_paths else None
+    return lambda _logger, _method, line: line if pattern is None else pattern.sub(r"\1[hidden]", line)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 from django.conf import settings
+from django.test import RequestFactory
 
 from flxdr.platform.logging import log_to_stdout, logging_configuration
 
@@ -68,6 +69,30 @@ def test_levels(log_file: Path, level: str, written: list[str]) -> None:
     log.info("x")
     log.error("x")
     assert [line["level"] for line in lines(log_file)] == written
+
+
+def test_the_part_of_a_path_that_is_a_secret_is_hidden(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logging.config.dictConfig(logging_configuration(level="INFO", file=log_file, secret_paths=("/sign-in/", "/reset/")))
+    request = RequestFactory().get("/member/sign-in/WyJvcmci:seal/?next=/")
+    log = logging.getLogger("django.request")
+    log.warning("Method Not Allowed (PUT): %s", request.path, extra={"request": request})
+    log.warning('"GET /reset/s3same HTTP/1.1" 200', extra={"seen": ["/reset/s3same"]})
+    for written in (log_file.read_text(), capsys.readouterr().err):
+        assert "WyJvcmci" not in written
+        assert "s3same" not in written
+        assert written.count("/sign-in/[hidden]") == 2
+        assert written.count("/reset/[hidden]") == 2
+    assert lines(log_file)[0]["event"] == "Method Not Allowed (PUT): /member/sign-in/[hidden]/"
+
+
+def test_a_rotation_may_move_the_file_at_any_time(log_file: Path) -> None:
+    configure(log_file)
+    log = structlog.get_logger("flxdr.test")
+    log.info("before")
+    log_file.rename(log_file.with_suffix(".1"))
+    log.info("after")
+    assert [line["event"] for line in lines(log_file)] == ["after"]
+    assert [line["event"] for line in lines(log_file.with_suffix(".1"))] == ["before"]
 
 
 def test_services_log_to_standard_output(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

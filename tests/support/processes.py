@@ -158,12 +158,24 @@ class Coordinator:
                 process.kill()
             raise GaveUp(f"did not stop within {timeout:g} s of SIGTERM\n{self.tail()}") from None
 
-    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a management command on this coordinator's state."""
+    def manage(
+        self,
+        *arguments: str,
+        check: bool = True,
+        typed: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a management command on this coordinator's state.
+
+        Args:
+            typed: its standard input.
+            environment: settings that differ from the coordinator's.
+        """
         done = subprocess.run(
             [sys.executable, str(REPOSITORY / "manage.py"), *arguments],
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             cwd=REPOSITORY,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=120,
