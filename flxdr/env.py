@@ -513,6 +513,21 @@ class Env:
         group=NETWORK,
     )
 
+    throttle_organization: int = variable(
+        "FL_THROTTLE_ORGANIZATION",
+        integer(0, 10_000_000),
+        "6000",
+        "requests a minute of one organisation, by tokens that hold; an agent needs a few dozen. 0: unbounded",
+        group=NETWORK,
+    )
+    throttle_address: int = variable(
+        "FL_THROTTLE_ADDRESS",
+        integer(0, 10_000_000),
+        "1200",
+        "requests a minute from one address that prove nobody: without token or session, or with one that is refused. "
+        "0: unbounded",
+        group=NETWORK,
+    )
     hsts: str = variable(
         "FL_HSTS",
         choice("off", "host", "subdomains", "preload"),

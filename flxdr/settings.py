@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "flxdr.platform.api.throttling.AddressThrottleMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "flxdr.operators.middleware.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -113,6 +114,25 @@ else:
         }
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Counters of requests. Without Redis every web process counts for itself.
+CACHES: dict[str, Any]
+if FLXDR.redis_url:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": FLXDR.redis_url,
+            "KEY_PREFIX": "flxdr",
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+        }
+    }
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "OPTIONS": {"MAX_ENTRIES": 20_000},  # beyond it the oldest third is dropped
+        }
+    }
 
 # The queue is a hint only: the rows say what is due, so results are kept nowhere and lost messages do no harm.
 CELERY_TASK_ACKS_LATE = True

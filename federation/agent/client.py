@@ -38,6 +38,11 @@ class Backoff:
         """Seconds to wait after failed attempt number `attempt` (from 0)."""
         return min(self.longest, self.first * 2.0**attempt) * rng.uniform(0.5, 1.0)
 
+    def after(self, asked: float, rng: random.Random) -> float:
+        """Seconds to wait where the coordinator asked for so many: never fewer up to `longest`, and a little more, so
+        that those who were refused together do not come back together."""
+        return min(asked, self.longest) * rng.uniform(1.0, 1.25)
+
 
 class Coordinator:
     """The coordinator as this organisation sees it.
@@ -149,7 +154,8 @@ class Coordinator:
                 attempt += 1
                 if attempt >= self._backoff.attempts:
                     raise self._given_up(error, attempt) from error
-                self._pause(max(self._backoff.delay(attempt - 1, self._rng), min(waited, self._backoff.longest)))
+                asked = self._backoff.after(waited, self._rng)
+                self._pause(max(self._backoff.delay(attempt - 1, self._rng), asked))
 
     def _try(self, request: httpx.Request, limit: int) -> bytes:
         response = self._http.send(request, stream=True)

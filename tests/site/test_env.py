@@ -177,6 +177,8 @@ BAD = {
     "FL_DATABASE_POOL": "0",
     "FL_ALLOWED_HOSTS": "http://fl.example.org",
     "FL_LOG_LEVEL": "verbose",
+    "FL_THROTTLE_ORGANIZATION": "-1",
+    "FL_THROTTLE_ADDRESS": "many",
     "FL_HSTS": "yes",
     "FL_BEHIND_PROXY": "2",
     "FL_TWO_PERSON": "mostly",

@@ -50,7 +50,7 @@ class ProblemSchema(AutoSchema):
         return dict(sorted(bodies.items()))
 
     def _problem_codes(self) -> list[str]:
-        codes = {"400", "405", "406", "503"}
+        codes = {"400", "405", "406", "429", "503"}
         permissions = self.view.get_permissions()
         if any(not isinstance(permission, AllowAny) for permission in permissions):
             codes |= {"401", "403"}

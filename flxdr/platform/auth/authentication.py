@@ -13,6 +13,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from flxdr.core.errors import Forbidden
+from flxdr.platform.api.throttling import admit_organization
 from flxdr.platform.auth import directory, second_factor
 from flxdr.platform.auth.principal import DEVELOPMENT_OPERATOR, Principal
 from flxdr.platform.auth.verification import VerifiedToken, spend, verified
@@ -36,6 +37,8 @@ class BearerAuthentication(BaseAuthentication):
                 "the Authorization header holds no bearer token", expected="Authorization: Bearer <token>"
             )
         token = verified(text.strip())
+        if token.principal.org_id is not None:
+            admit_organization(token.principal.org_id)  # before the token is spent, which writes
         if request.method not in SAFE_METHODS:
             spend(token)
         if token.principal.org_id is not None:
