@@ -7,11 +7,12 @@ files say (`tests.support.image` has what is imitated and what is not).
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import httpx
 import pytest
 import redis
 
-from tests.deploy import compose
+from tests.deploy import compose, manifests
 from tests.support.dockerfile import parse
 from tests.support.image import NOT_EXECUTED, Container, Image, build, build_context
 from tests.support.isolation import Mount
@@ -61,6 +62,7 @@ class Project:
         )
         assert made.wait() == 0, made.tail()
         (folder / "secrets" / "DATABASE_URL").write_text(database)
+        (folder / "secrets" / "REDIS_URL").write_text(redis_url)
 
     def container(self, command: list[str], *, mounts: list[Mount], user: str | None = None, **more: str) -> Container:
         log = self.folder / f"{time.monotonic_ns()}.log"
@@ -82,6 +84,32 @@ class Project:
         )
         self._stack.callback(started.stop)
         return started
+
+    def start_pod(self, container: Mapping[str, Any]) -> Container:
+        """A container of the Kubernetes manifests, with this machine's port and addresses."""
+        sources = {"/data": self.folder / "state", "/run/secrets/flxdr": self._secret_volume(), "/tmp": None}
+        mounts = [
+            Mount(mount["mountPath"], sources[mount["mountPath"]], mount.get("readOnly", False))
+            for mount in container["volumeMounts"]
+        ]
+        self.image.root.run(["mkdir", "--parents", *sources])
+        started = self.container(
+            [word.replace(":8000", f":{self.port}") for word in container["command"]],
+            mounts=mounts,
+            **manifests.settings(),
+        )
+        self._stack.callback(started.stop)
+        return started
+
+    def _secret_volume(self) -> Path:
+        """What a kubelet makes of a Secret with `fsGroup` and `defaultMode: 0440`."""
+        volume = self.folder / "secret-volume"
+        if not volume.exists():
+            shutil.copytree(self.folder / "secrets", volume)
+            for path in (volume, *volume.iterdir()):
+                os.chown(path, 0, 10001)
+                path.chmod(0o750 if path.is_dir() else 0o440)
+        return volume
 
     def check(self, name: str, container: Container) -> bool:
         """The service's health check, else the image's."""
@@ -185,6 +213,25 @@ def test_the_services_serve_a_request_and_run_its_task(running: Project) -> None
     for name, container in started.items():
         assert container.stop() == 0, f"{name}\n{container.tail()}"
         assert not (name == "web" and running.check(name, container))
+
+
+def test_a_pod_waits_for_the_migrations_then_answers_its_probes(running: Project) -> None:
+    web = manifests.pod("web")
+    (waiting,) = web.spec["initContainers"]
+    assert running.start_pod(waiting).wait() == 0
+    with running.start_pod(web.main) as container:
+        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+            probe = web.main[name]["httpGet"]
+            headers = {header["name"]: header["value"] for header in probe["httpHeaders"]}
+
+            def answers(path: str = probe["path"], headers: dict[str, str] = headers) -> bool:
+                assert container.process.poll() is None, container.tail()
+                with suppress(httpx.TransportError):
+                    url = f"http://127.0.0.1:{running.port}{path}"
+                    return httpx.get(url, headers=headers, timeout=10).status_code == 200
+                return False
+
+            eventually(answers, what=f"{name}\n{container.tail()}", timeout=60, every=0.5)
 
 
 def test_a_worker_that_hangs_is_found(running: Project) -> None:
