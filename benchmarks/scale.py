@@ -1,146 +1,203 @@
-"""The memory of a worker that aggregates a large round, by the services themselves, on SQLite.
+"""Large rounds: memory and time of a worker, what a second one is worth, what a bucket costs, memory of a web process.
 
-One process registers the organisations, starts a round and submits generated updates. A fresh one then is the worker:
-it runs what the rows say is due, two tasks at once as `manage.py up` does, until the new model is proposed. Its
-peak resident memory is the result. Inputs live in a temporary folder only.
+Seconds are those from the end of the collection to the proposed model, by workers that have started already.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from benchmarks.measure import Row, versions
-from models_ml.fixed_point import SCALE
+from benchmarks.scale_uploads import upload_rows
+from benchmarks.scale_worker import METHODS
+from tests.support.object_store import object_server
+from tests.support.services import postgres_database
 
 LIMIT_MB = 400.0
 TASKS_AT_ONCE = 2
-SIZES = (("200x1e6", 200, 1_000_000), ("20x1e7", 20, 10_000_000))
-METHODS: dict[str, dict[str, Any]] = {
-    "FedAvg": {"aggregation_method": "FedAvg"},
-    "FedAdam": {"aggregation_method": "FedAdam"},
-    "trimmed_mean": {
-        "aggregation_method": "RobustAggregator",
-        "aggregation_params": {"robust_method": "trimmed_mean"},
-    },
-}
+LARGEST = ((200, 1_000_000), (20, 10_000_000))
+CURVE = ((10, 1_000_000), (50, 1_000_000), (100, 1_000_000), (20, 100_000), (20, 1_000_000))
+SHARED = (20, 4_000_000)
+SHARED_SHARD = 2**23
+"""Values of a shard where two workers share a round: ten shards a step, so that neither waits long for the other."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of the slowest and the largest worker."""
+
+    seconds: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        return f"{self.megabytes:g} MB in {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A round and who aggregates it.
+
+    Attributes:
+        elsewhere: the workers' machine has none of the files yet, as when a web process elsewhere took them.
+    """
+
+    organizations: int
+    size: int
+    method: str = "FedAvg"
+    workers: int = 1
+    tasks_at_once: int = TASKS_AT_ONCE
+    elsewhere: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.organizations}x{_power(self.size)}"
 
 
 def rows() -> Iterator[Row]:
-    """One row a size: the larger of the methods' peaks."""
-    for name, organizations, size in SIZES:
-        measured = {method: _measure(organizations, size, method) for method in METHODS}
+    """`scale.*`."""
+    yield from _largest()
+    yield from _curve()
+    yield _second_worker()
+    yield _bucket()
+    yield from upload_rows()
+
+
+def _largest() -> Iterator[Row]:
+    """One row a size: the largest of the methods' peaks."""
+    for organizations, size in LARGEST:
+        found = {method: measure(Situation(organizations, size, method)) for method in METHODS}
+        name = Situation(organizations, size).name
+        note = ", ".join(f"{method} {measured}" for method, measured in found.items())
         yield Row(
             name=f"scale.{name}",
-            ours=max(peak for peak, _ in measured.values()),
+            ours=max(measured.megabytes for measured in found.values()),
             peer=None,
             ratio=None,
             unit="MB",
             limit=LIMIT_MB,
             limit_ratio=None,
-            note="peak resident memory of a worker with "
-            f"{TASKS_AT_ONCE} tasks at once: "
-            + ", ".join(f"{method} {peak:g} MB in {seconds:.1f} s" for method, (peak, seconds) in measured.items())
-            + f"; SQLite, files verified and read by range; {versions('django', 'numpy')}",
+            note=f"peak resident memory of a worker with {TASKS_AT_ONCE} tasks at once: {note}; SQLite, files verified "
+            f"and read by range; {versions('django', 'numpy')}",
         )
+        yield _seconds(name, found["FedAvg"])
 
 
-def _measure(organizations: int, size: int, method: str) -> tuple[float, float]:
-    """Peak MB and seconds of the worker."""
-    with tempfile.TemporaryDirectory(prefix="flxdr-bench-") as folder:
+def _curve() -> Iterator[Row]:
+    for organizations, size in CURVE:
+        situation = Situation(organizations, size)
+        yield _seconds(situation.name, measure(situation))
+
+
+def _seconds(name: str, measured: Measured) -> Row:
+    note = (
+        f"peak {measured.megabytes:g} MB; FedAvg by one worker with {TASKS_AT_ONCE} tasks at once, from the last "
+        f"submission to the proposed model; SQLite; {versions('django', 'numpy')}"
+    )
+    return Row(f"scale.seconds.{name}", round(measured.seconds, 2), None, None, "s", None, None, note)
+
+
+def _second_worker() -> Row:
+    """On PostgreSQL, as workers on several machines need it."""
+    organizations, size = SHARED
+    found = []
+    for workers in (1, 2):
+        with tempfile.TemporaryDirectory(prefix="flxdr-bench-") as folder, postgres_database(Path(folder)) as url:
+            environment = {"DATABASE_URL": url, "FL_AGGREGATION_SHARD_VALUES": str(SHARED_SHARD)}
+            found.append(
+                measure(Situation(organizations, size, workers=workers, tasks_at_once=1, environment=environment))
+            )
+    one, two = found
+    return Row(
+        name=f"scale.two_workers.{Situation(organizations, size).name}",
+        ours=round(two.seconds, 2),
+        peer=round(one.seconds, 2),
+        ratio=round(one.seconds / two.seconds, 2),
+        unit="s",
+        limit=None,
+        limit_ratio=None,
+        note=f"two worker processes against one, each with one task at a time, {os.cpu_count()} cores; PostgreSQL; "
+        f"{one.megabytes:g} MB alone, {two.megabytes:g} MB beside another; {versions('django', 'numpy', 'psycopg')}",
+    )
+
+
+def _bucket() -> Row:
+    organizations, size = SHARED
+    folder = measure(Situation(organizations, size))
+    with object_server() as server:
+        bucket = measure(Situation(organizations, size, elsewhere=True, environment=server.environment()))
+    return Row(
+        name=f"scale.bucket.{Situation(organizations, size).name}",
+        ours=round(bucket.seconds, 2),
+        peer=round(folder.seconds, 2),
+        ratio=round(folder.seconds / bucket.seconds, 2),
+        unit="s",
+        limit=None,
+        limit_ratio=None,
+        note="files in a bucket, by a worker that has none of them yet, against files in a folder: what fetching "
+        f"{organizations * size * 4 / 1e6:g} MB once costs; the server is moto's, a program in Python on the same "
+        f"cores; peak {bucket.megabytes:g} MB; {versions('django-storages', 'boto3', 'moto')}",
+    )
+
+
+def measure(situation: Situation) -> Measured:
+    """Collect the round, then time its workers."""
+    with tempfile.TemporaryDirectory(prefix="flxdr-bench-") as folder, contextlib.ExitStack() as stack:
         environment = {
             **os.environ,
-            "FL_DATA_DIR": folder,
             "DJANGO_SETTINGS_MODULE": "flxdr.settings",
             "FL_LOG_LEVEL": "ERROR",
             "OPENBLAS_NUM_THREADS": "1",
+            "FL_DATA_DIR": f"{folder}/web",
+            **situation.environment,
         }
-        arguments = [str(organizations), str(size), method]
-        answers = []
-        for part in ("collect", "work"):
-            command = [sys.executable, "-m", "benchmarks.scale", part, *arguments]
-            done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-            answers.append(done.stdout.split())
-        peak, seconds = answers[-1]
-        return float(peak), float(seconds)
+        program = [sys.executable, "-m", "benchmarks.scale_worker"]
+        arguments = [str(situation.organizations), str(situation.size), situation.method]
+        subprocess.run([*program, "collect", *arguments], env=environment, check=True)
+        if situation.elsewhere:
+            environment |= {
+                "FL_DATA_DIR": f"{folder}/worker",
+                "FL_BLOCKCHAIN_DB_PATH": f"{folder}/web/fl_blockchain.db",
+            }
+        workers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*program, "work", str(situation.tasks_at_once)],
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(situation.workers)
+        ]
+        return _timed(workers)
 
 
-def _collect(organizations: int, size: int, method: str) -> None:
-    """A round of the default model whose collection has ended."""
-    from django.core.management import call_command  # noqa: PLC0415
-
-    from federation.services import rounds  # noqa: PLC0415
-    from flxdr.core.clock import SystemClock  # noqa: PLC0415
-    from tests.support.federation import SimulatedFederation  # noqa: PLC0415
-
-    call_command("migrate", verbosity=0, interactive=False)
-    federation = SimulatedFederation(SystemClock())
-    federation.enrol(*(f"org-{number}" for number in range(organizations)), algorithm=None)
-    started = rounds.start_round(actor="operator", timeout=86_400, clock=federation.clock, **METHODS[method])
-    for number, organization in enumerate(federation.organizations):
-        rng = np.random.default_rng(number)
-        values = np.rint(rng.standard_normal(size, dtype=np.float32) * (0.01 * SCALE)).astype(np.int32)
-        organization.submit_delta(started, {"weights": values}, samples=1000 + number)
-    started.refresh_from_db()
-    assert started.status == "aggregating"
-
-
-def _work() -> None:
-    """Be the worker; print peak MB and seconds."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
-    from django.db import connection  # noqa: PLC0415
-
-    from federation.models import TrainingRound  # noqa: PLC0415
-    from federation.services import aggregation, reconcile  # noqa: PLC0415
-    from federation.services.queue import AGGREGATE_ROUND, AGGREGATE_SHARD  # noqa: PLC0415
-    from flxdr.core.clock import SystemClock  # noqa: PLC0415
-
-    clock = SystemClock()
-    services = {AGGREGATE_ROUND: aggregation.aggregate_round, AGGREGATE_SHARD: aggregation.aggregate_shard}
-
-    def run(task: reconcile.Due) -> None:
-        try:
-            services[task.task](clock=clock, **task.kwargs)  # type: ignore[operator]
-        finally:
-            connection.close()
-
+def _timed(workers: list[subprocess.Popen[str]]) -> Measured:
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n", "a worker did not start"
     start = time.perf_counter()
-    with ThreadPoolExecutor(TASKS_AT_ONCE) as pool:
-        while due := list(reconcile.due(clock=clock)):
-            list(pool.map(run, due))
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    peaks = [float(worker.stdout.readline()) for worker in workers if worker.stdout is not None]
     seconds = time.perf_counter() - start
-    training_round = TrainingRound.objects.get()
-    assert training_round.status == "verifying", (training_round.status, training_round.failure_reason)
-    print(_peak_megabytes(), seconds)
+    for worker in workers:
+        assert worker.wait() == 0
+    return Measured(seconds, max(peaks))
 
 
-def _peak_megabytes() -> float:
-    """Of this program alone; `ru_maxrss` of a child begins with its parent's."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return round(int(found[1]) * 1024 / 1e6, 1)
-
-
-def _main(arguments: Sequence[str]) -> None:
-    import django  # noqa: PLC0415
-
-    django.setup()
-    part, organizations, size, method = arguments
-    if part == "collect":
-        _collect(int(organizations), int(size), method)
-    else:
-        _work()
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])
+def _power(size: int) -> str:
+    digits = f"{size:e}".split("e")
+    return f"{float(digits[0]):g}e{int(digits[1])}"

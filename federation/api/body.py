@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.conf import settings
 from django.http import UnreadablePostError
 
+from federation.api import large_bodies
 from federation.api.connections import give_connection_back
 from federation.api.errors import BodyTruncated, EncodedBody
 from flxdr.core.errors import LengthRequired, Malformed, TooLarge
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CHUNK_BYTES = 256 * 1024
-IN_MEMORY_BYTES = 8 * 1024 * 1024
+IN_MEMORY_BYTES = 1024 * 1024
 
 
 class Readable(Protocol):
@@ -75,6 +76,7 @@ def read_body(stream: Readable, *, length: int) -> Body:
 
     Raises:
         BodyTruncated: the sender stopped early.
+        TooManyUpdates: there was no room for it in time.
     """
     give_connection_back()
     digest = hashlib.sha256()
@@ -83,6 +85,8 @@ def read_body(stream: Readable, *, length: int) -> Body:
             digest.update(chunk)
             spool.write(chunk)
         spool.seek(0)
+        if length > IN_MEMORY_BYTES:
+            large_bodies.room.take(length)
         return Body(spool.read(), digest.hexdigest())
 
 

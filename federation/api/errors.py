@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flxdr.core.errors import Invalid, Malformed, TooManyRequests, UnsupportedMedia
+from flxdr.core.errors import Invalid, Malformed, TooManyRequests, Unavailable, UnsupportedMedia
 
 
 class EmptyBody(Malformed):
@@ -59,3 +59,10 @@ class TooManyPolls(TooManyRequests):
 
     code = "too_many_polls"
     title = "Too many polls at once"
+
+
+class TooManyUpdates(Unavailable):
+    """More large updates wait to be checked than this process gets through in time."""
+
+    code = "too_many_updates"
+    title = "Too many updates at once"

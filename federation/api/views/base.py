@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.viewsets import ViewSet
 
+from federation.api import large_bodies
 from federation.api.identifiers import identifier_or_none
 from federation.api.parsers import DocumentParser
 from flxdr.core.errors import Forbidden
@@ -15,6 +16,8 @@ from flxdr.platform.api.parameters import strict_query
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
     from rest_framework.parsers import BaseParser
     from rest_framework.request import Request
     from rest_framework.serializers import Serializer
@@ -34,6 +37,10 @@ class FederationViewSet(ViewSet):
     parser_classes: Sequence[type[BaseParser]] = (DocumentParser,)
     parameters: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     query: Mapping[str, str]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with large_bodies.room.request():
+            return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
