@@ -21,7 +21,7 @@ PREFIX = "/api/fl-blockchain/"
 MAX_JSON_BYTES = 64 * 1024 * 1024
 LONG_POLL_SECONDS = 25
 
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 
 Query = Mapping[str, str | int]
 

@@ -141,6 +141,14 @@ class Unavailable(FlxdrError):
     title = "Temporarily unavailable"
 
 
+class StorageFull(FlxdrError):
+    """The disk, or the database's disk, takes no more: nothing of the request was stored."""
+
+    code = "storage_full"
+    status = 507
+    title = "Storage full"
+
+
 class Misconfigured(FlxdrError):
     """A setting whose value stops the boot."""
 

@@ -15,6 +15,7 @@ from rest_framework.viewsets import ViewSet
 from flxdr.core.clock import SystemClock
 from flxdr.core.dsse import Envelope
 from flxdr.platform.api.parameters import LARGEST_OFFSET, strict_query, whole_number
+from flxdr.platform.api.schema import ProblemSerializer
 from flxdr.platform.auth.permissions import IsOperatorOrOrganization, IsOrganization
 from flxdr.platform.auth.principal import Principal
 from flxdr.platform.errors import InvalidParameter
@@ -55,7 +56,11 @@ class CheckpointViewSet(ViewSet):
             _SIZE,
             OpenApiParameter("cosigned", int, description="the newest one that so many organisations cosigned"),
         ],
-        responses={(200, TEXT): OpenApiTypes.STR, (200, "application/json"): serializers.CheckpointSerializer},
+        responses={
+            (200, TEXT): OpenApiTypes.STR,
+            (200, "application/json"): serializers.CheckpointSerializer,
+            404: ProblemSerializer,
+        },
         examples=examples.CHECKPOINT,
     )
     def retrieve(self, request: Request) -> Response:
@@ -130,7 +135,7 @@ class ProofViewSet(ViewSet):
         summary="Inclusion proof",
         tags=["ledger"],
         parameters=[OpenApiParameter("height", int, required=True, description="the block's height"), _SIZE],
-        responses=serializers.InclusionSerializer,
+        responses={200: serializers.InclusionSerializer, 404: ProblemSerializer},
         examples=examples.INCLUSION,
     )
     def inclusion(self, request: Request) -> Response:
@@ -156,7 +161,7 @@ class ProofViewSet(ViewSet):
             OpenApiParameter("from", int, required=True, description="size of the checkpoint that you hold"),
             OpenApiParameter("to", int, description="size of a later one; of the whole chain if left out"),
         ],
-        responses=serializers.ConsistencySerializer,
+        responses={200: serializers.ConsistencySerializer, 404: ProblemSerializer},
         examples=examples.CONSISTENCY,
     )
     def consistency(self, request: Request) -> Response:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+from contextlib import closing
 from typing import Any
 
+import psycopg.errors
 from django.core import exceptions as django
 from django.db import OperationalError
 from django.http import Http404
@@ -25,6 +29,26 @@ from flxdr.platform.auth.permissions import (
 )
 from flxdr.platform.auth.principal import caller
 
+
+def _caused(cause: Exception) -> OperationalError:
+    """A database's error as Django passes it on."""
+    error = OperationalError("inside")
+    error.__cause__ = cause
+    return error
+
+
+def _sqlite_full() -> sqlite3.OperationalError:
+    """What SQLite itself raises when it may not grow."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("PRAGMA max_page_count = 2")
+        try:
+            connection.execute("INSERT INTO t VALUES (zeroblob(100000))")
+        except sqlite3.OperationalError as error:
+            return error
+    raise AssertionError("it grew")
+
+
 ERRORS: dict[str, Exception] = {
     "conflict": Conflict("the round is closed", expected="an open round", action="Wait.", round_id="r-1"),
     "unavailable": Unavailable("busy", retry_after=7),
@@ -34,6 +58,11 @@ ERRORS: dict[str, Exception] = {
     "suspicious": django.SuspiciousOperation("inside"),
     "too-big": django.RequestDataTooBig(),
     "database": OperationalError("database is locked at /srv/inside"),
+    "database-full": _caused(_sqlite_full()),
+    "database-server-full": _caused(psycopg.errors.DiskFull()),
+    "disk-full": OSError(errno.ENOSPC, "No space left on /srv/inside"),
+    "quota": OSError(errno.EDQUOT, "Quota exceeded on /srv/inside"),
+    "disk-broken": OSError(errno.EIO, "inside"),
     "throttled": drf.Throttled(wait=3),
     "parse": drf.ParseError("JSON parse error"),
     "unexpected": ZeroDivisionError("inside"),

@@ -23,6 +23,11 @@ CASES = [
     ("suspicious", 400, "malformed"),
     ("too-big", 413, "too_large"),
     ("database", 503, "unavailable"),
+    ("database-full", 507, "storage_full"),
+    ("database-server-full", 507, "storage_full"),
+    ("disk-full", 507, "storage_full"),
+    ("quota", 507, "storage_full"),
+    ("disk-broken", 500, "internal_error"),
     ("throttled", 429, "too_many_requests"),
     ("parse", 400, "malformed"),
     ("unexpected", 500, "internal_error"),
@@ -51,7 +56,9 @@ def test_problem_carries_expectation_action_and_fields(api: APIClient) -> None:
     assert (problem["expected"], problem["action"], problem["round_id"]) == ("an open round", "Wait.", "r-1")
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("unavailable", "7"), ("throttled", "3"), ("database", "1")])
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("unavailable", "7"), ("throttled", "3"), ("database", "1"), ("disk-full", "30")]
+)
 def test_retry_after(api: APIClient, name: str, seconds: str) -> None:
     assert api.get(f"/api/fail/{name}")["Retry-After"] == seconds
 

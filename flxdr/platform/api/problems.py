@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from typing import Any
 
+import psycopg.errors
 import structlog
 from django.core import exceptions as django
 from django.db import OperationalError
@@ -16,6 +19,7 @@ from flxdr.core.errors import (
     Forbidden,
     Malformed,
     Missing,
+    StorageFull,
     TooLarge,
     TooManyRequests,
     Unauthenticated,
@@ -25,6 +29,7 @@ from flxdr.core.errors import (
 from flxdr.platform.request_id import request_id
 
 CONTENT_TYPE = "application/problem+json"
+FULL_RETRY_SECONDS = 30
 _log = structlog.get_logger("flxdr.api")
 
 
@@ -142,10 +147,27 @@ def _from_django(error: Exception) -> FlxdrError | None:
         found = Malformed("the request cannot be accepted as it is")
     elif isinstance(error, UnreadablePostError):
         found = Malformed("the body ended before its declared length")
+    elif _is_full(error):
+        _log.error("storage full", exc_info=error)
+        found = StorageFull(
+            "the coordinator's storage is full, so nothing was stored",
+            action="Send the same again later; the operator has to make room.",
+            retry_after=FULL_RETRY_SECONDS,
+        )
     elif isinstance(error, OperationalError):
         _log.error("database unavailable", exc_info=error)
         found = Unavailable("the database does not answer now", action="Try again shortly.", retry_after=1)
     return found
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the disk of the files or of the database took no more."""
+    cause = error.__cause__ if isinstance(error, OperationalError) else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if isinstance(cause, OSError):
+        return cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(cause, psycopg.errors.DiskFull)
 
 
 def _is_api(request: HttpRequest) -> bool:

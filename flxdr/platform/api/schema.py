@@ -50,7 +50,7 @@ class ProblemSchema(AutoSchema):
         return dict(sorted(bodies.items()))
 
     def _problem_codes(self) -> list[str]:
-        codes = {"400", "405", "406", "429", "503"}
+        codes = {"400", "405", "406", "429", "503", "507"}
         permissions = self.view.get_permissions()
         if any(not isinstance(permission, AllowAny) for permission in permissions):
             codes |= {"401", "403"}
@@ -59,7 +59,7 @@ class ProblemSchema(AutoSchema):
         if "{" in self.path:
             codes.add("404")
         if self.method not in SAFE_METHODS:
-            codes |= {"409", "411", "413", "415", "422"}
+            codes |= {"404", "409", "411", "413", "415", "422"}
         return sorted(codes)
 
 
