@@ -139,6 +139,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
@@ -152,6 +153,9 @@ if FLXDR.redis_url:
         "visibility_timeout": 900,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
+        # A request that has committed its work waits no longer than this for a queue that is silent.
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
     }
 else:
     CELERY_BROKER_URL = "filesystem://localhost//"
