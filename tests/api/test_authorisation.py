@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,9 @@ from django.conf import settings as django_settings
 from django.urls import URLPattern, get_resolver
 
 from federation.models import ModelVersion
-from flxdr.platform.auth.tokens import OPERATOR, ORGANIZATION
+from flxdr.core.clock import SystemClock
+from flxdr.core.keys import Algorithm, PrivateKey
+from flxdr.platform.auth.tokens import OPERATOR, ORGANIZATION, sign_own_token
 from flxdr.platform.identity import coordinator_key
 from flxdr.platform.models import AuditEvent
 from tests.api.callers import (
@@ -26,6 +29,7 @@ from tests.api.callers import (
     stranger,
 )
 from tests.api.rounds import open_round, register, run_due_work, submit, update
+from tests.support.federation import SimulatedFederation
 
 pytestmark = pytest.mark.django_db
 
@@ -197,6 +201,51 @@ def test_access(names: dict[str, Any], method: str, path: str, expected: dict[st
         assert response["Content-Type"] == "application/problem+json"
     if response.status_code == 401:
         assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+def _keyed(name: str, algorithm: Algorithm) -> PrivateKey:
+    """The key of an organisation that is admitted with it."""
+    (member,) = SimulatedFederation(SystemClock()).enrol(name, algorithm=algorithm)
+    assert member.key is not None
+    return member.key
+
+
+def _worthless() -> dict[str, str]:
+    """Tokens that prove nothing, by what is wrong with them."""
+    key, other = _keyed("org-keyed", Algorithm.ED25519), _keyed("org-other", Algorithm.ML_DSA_65)
+    _, payload, signature = sign_own_token(org_id="org-keyed", key=key).split(".")
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+    renamed = base64.urlsafe_b64encode(b'{"alg":"ML-DSA-65"}').decode().rstrip("=")
+    return {
+        "no algorithm": f"{unsigned}.{payload}.",
+        "another algorithm": f"{renamed}.{payload}.{signature}",
+        "another organisation's key": sign_own_token(org_id="org-keyed", key=other),
+    }
+
+
+OPEN = ("health", "info")
+
+
+def test_a_worthless_token_opens_no_endpoint() -> None:
+    placeholders = {"candidate": "0" * 64, "released": "0" * 64, "finished": "r", "round_id": "r"}
+    names: dict[str, Any] = placeholders | {"campaign": 1, "proposal": 1}
+    for flaw, token in _worthless().items():
+        for method, path, _ in ENDPOINTS:
+            actor, address = bearer(token), path.format(**names)
+            response = actor.get(address) if method == "GET" else actor.post(address, _body(path, names))
+            assert response.status_code == (200 if path in OPEN else 401), (flaw, path)
+
+
+def test_a_token_that_wrote_once_writes_nowhere_again() -> None:
+    key = _keyed("org-keyed", Algorithm.ML_DSA_65)
+    token = sign_own_token(org_id="org-keyed", key=key)
+    names: dict[str, Any] = {"round_id": "r"}
+    spending = bearer(token).post("federation/organizations/sign-in")
+    assert spending.status_code == 200, spending.content
+    for method, path, _ in ENDPOINTS:
+        if method == "POST":
+            refused = bearer(token).post(path.format(**names), _body(path, names))
+            assert (refused.status_code, refused.json()["code"]) == (401, "token_replayed"), path
 
 
 def _fits(route: str, path: str) -> bool:

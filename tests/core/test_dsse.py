@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flxdr.core import dsse
 from flxdr.core.errors import Malformed
@@ -28,6 +32,42 @@ def test_signature_covers_type_and_payload(algorithm: Algorithm) -> None:
     for kind, payload in ((dsse.REJECTION_TYPE, b"payload"), (dsse.BLOCK_TYPE, b"Payload")):
         with pytest.raises(SignatureInvalid):
             dsse.verify(key.public, signature, kind, payload)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just("AAAA"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = ("payloadType", "payload", "signatures")
+
+
+@given(
+    document=st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS, JSON))
+    | st.fixed_dictionaries(
+        {
+            "payloadType": st.just(dsse.BLOCK_TYPE),
+            "payload": st.text(),
+            "signatures": st.lists(st.fixed_dictionaries({}, optional={"keyid": JSON, "sig": JSON})),
+        }
+    )
+    | st.dictionaries(st.text(), JSON)
+)
+def test_any_document_is_an_envelope_or_malformed(document: dict[str, Any]) -> None:
+    try:
+        envelope = dsse.Envelope.from_json(document)
+    except Malformed:
+        return
+    assert dsse.Envelope.from_json(envelope.as_json()) == envelope
+
+
+@given(text=st.text() | st.binary().map(lambda data: data.decode("latin-1")))
+def test_any_text_is_base64_or_malformed(text: str) -> None:
+    try:
+        data = dsse.decode_base64(text, "text")
+    except Malformed:
+        return
+    assert dsse.encode_base64(data) == text
 
 
 def test_block_as_an_envelope() -> None:
