@@ -12,7 +12,7 @@ AGENT_IMAGE ?= flxdr-agent:latest
 
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help deps demo test lint format run-backend build-backend build-agent bench docs screenshots browser lock clean
+.PHONY: help deps demo test test-faults lint format run-backend build-backend build-agent bench docs screenshots browser lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -32,6 +32,11 @@ demo: $(DEPS) ## a whole federation on this machine (DATA=folder, PROTECTION=pla
 
 test: $(DEPS) ## the whole test suite (TESTS=path for a part of it)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+test-faults: $(DEPS) ## every fault that this must survive, into docs/reliability.md (FAULTS_SEED=n; at most 40 minutes)
+	FAULTS=all FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20} $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+	  tests/faults tests/api/test_every_operation.py tests/api/test_update_parsers.py tests/api/test_body.py \
+	  tests/platform/test_tokens.py tests/core
 
 lint: $(DEPS) ## formatting, style, types, import contracts, templates
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +17,20 @@ from rest_framework.test import APIClient
 
 from flxdr.core.clock import ManualClock
 from flxdr.env import Env
+from tests.faults import sampling
 
 if TYPE_CHECKING:
     from tests.support.object_store import Line, ObjectServer
 
 # An example that waited for a busy processor has not failed.
 hypothesis_settings.register_profile("unhurried", deadline=None)
-hypothesis_settings.load_profile("unhurried")
+hypothesis_settings.register_profile("many", deadline=None, max_examples=1000)
+hypothesis_settings.load_profile("many" if os.environ.get("FAULTS") == "all" else "unhurried")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which faults were tried, so that a run can be repeated."""
+    terminalreporter.write_line(f"faults: {'all' if sampling.ALL else 'a sample'} by FAULTS_SEED={sampling.SEED}")
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from federation.agent.session import Surroundings
 from ledger.chain.block import Header, parse_header
 from models_ml.registry import EDGE_NORMALISER
 from tests.e2e.organizations import Organization, organizations
@@ -77,9 +78,11 @@ class Federation:
 
 
 @contextlib.contextmanager
-def running(coordinator: Coordinator, folder: Path, *, members: int) -> Iterator[Federation]:
+def running(
+    coordinator: Coordinator, folder: Path, *, members: int, surroundings: Surroundings | None = None
+) -> Iterator[Federation]:
     """Enrol `members` organisations and wait until the chain has admitted all of them."""
-    with organizations(folder, coordinator.url, members) as made:
+    with organizations(folder, coordinator.url, members, surroundings) as made:
         federation = Federation(coordinator, made)
         for member in made:
             member.enrol()

@@ -40,14 +40,18 @@ class Organization:
 
 
 @contextlib.contextmanager
-def organizations(folder: Path, url: str, count: int) -> Iterator[Sequence[Organization]]:
+def organizations(
+    folder: Path, url: str, count: int, surroundings: Surroundings | None = None
+) -> Iterator[Sequence[Organization]]:
     """`count` organisations with generated records, not enrolled yet. They approve every admission."""
     partitions = list(synthetic.generate(7, records=300).items())[:count]
     with contextlib.ExitStack() as stack:
         yield [
             Organization(
                 stack.enter_context(
-                    open_agent(_home(folder, url, name, partition.train), Output(machine=True), Surroundings())
+                    open_agent(
+                        _home(folder, url, name, partition.train), Output(machine=True), surroundings or Surroundings()
+                    )
                 )
             )
             for name, partition in partitions

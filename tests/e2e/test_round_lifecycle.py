@@ -52,3 +52,10 @@ def test_one_round_at_a_time(federation: Federation) -> None:
     assert again.status_code == 409
     assert again.json()["action"]
     assert federation.finish(round_id) == "completed"
+
+
+def test_a_second_coordinator_on_the_same_folder_is_refused(federation: Federation) -> None:
+    second = federation.coordinator.manage("up", check=False)
+    assert second.returncode == 1
+    assert "already runs" in second.stderr
+    assert federation.coordinator.answers()

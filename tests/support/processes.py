@@ -103,7 +103,7 @@ class Coordinator:
                 cwd=REPOSITORY,
             )
 
-    def wait_ready(self, timeout: float = 60.0) -> None:
+    def wait_ready(self, timeout: float = 120.0) -> None:
         """Return when the web answers and all parts run."""
         eventually(lambda: self._ended() or self.answers(), what=f"{self.url} answers\n{self.tail()}", timeout=timeout)
         if self._ended():
