@@ -21,7 +21,7 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 worker_processes 1;
 {user}
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
