@@ -257,6 +257,30 @@ def _channel_problems(env: Env) -> Iterator[CheckMessage]:
         )
 
 
+@register(Tags.security)
+def check_single_sign_on(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Single sign-on needs all of its parts; half of it would let nobody in and say so to operators alone."""
+    env: Env = settings.FLXDR
+    parts = {
+        "FL_OIDC_ISSUER": env.oidc_issuer,
+        "FL_OIDC_CLIENT_ID": env.oidc_client_id,
+        "FL_OIDC_CLIENT_SECRET": env.oidc_client_secret,
+        "FL_OIDC_ROLES": env.oidc_roles,
+    }
+    missing = [name for name, value in parts.items() if not value]
+    if 0 < len(missing) < len(parts):
+        return [
+            Error(
+                f"{' and '.join(missing)} not set, where {' and '.join(sorted(parts.keys() - missing))} is.",
+                hint="Set all of them, or none.",
+                id="flxdr.E040",
+            )
+        ]
+    if env.is_production and env.oidc_issuer and not env.oidc_issuer.startswith("https://"):
+        return [Error("FL_OIDC_ISSUER is no https:// address, and FL_ENV=production.", id="flxdr.E041")]
+    return []
+
+
 @register()
 def check_object_store(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """A bucket is named before anything else about it, and its key has two halves."""

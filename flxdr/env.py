@@ -13,6 +13,7 @@ from pathlib import Path
 
 from federation.aggregation.registry import METHODS, ROBUST_METHODS
 from flxdr.core.keys import SEED_BYTES
+from flxdr.operators.roles import ROLES
 from flxdr.platform.configuration import (
     InvalidEnvironment,
     Problem,
@@ -104,6 +105,59 @@ class Env:
         choice("off", "optional", "required"),
         {DEVELOPMENT: "optional", PRODUCTION: "required"},
         "second factor of operators who sign in: not asked for, asked of those who have set one up, or of everybody",
+        group=OPERATORS,
+    )
+
+    oidc_issuer: str | None = variable(
+        "FL_OIDC_ISSUER",
+        address(
+            r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?", "an https:// (or http://) address"
+        ),
+        "",
+        "identity provider at which operators may sign in (OpenID Connect), as it names itself; unset: none. "
+        "Production takes https alone",
+        group=OPERATORS,
+    )
+    oidc_client_id: str | None = variable(
+        "FL_OIDC_CLIENT_ID", text(), "", "name of this coordinator at the identity provider", group=OPERATORS
+    )
+    oidc_client_secret: str | None = variable(
+        "FL_OIDC_CLIENT_SECRET", text(), "", "its secret there", group=OPERATORS, secret=True
+    )
+    oidc_scopes: str = variable(
+        "FL_OIDC_SCOPES",
+        matching(r"openid( [!-~]+)*", "`openid` and further scopes, separated by spaces"),
+        "openid profile",
+        "what it asks the identity provider for",
+        group=OPERATORS,
+    )
+    oidc_role_claim: str = variable(
+        "FL_OIDC_ROLE_CLAIM",
+        text(),
+        "groups",
+        "claim that lists somebody's groups; `a.b` is also the member `b` of the claim `a`",
+        group=OPERATORS,
+    )
+    oidc_roles: tuple[str, ...] | None = variable(
+        "FL_OIDC_ROLES",
+        words(rf".+:({'|'.join(ROLES)})", f"`group:role`, separated by commas; roles: {', '.join(ROLES)}"),
+        "",
+        "roles of the groups, such as `fl-admins:administrator,soc:operator`. Who is in none has no access",
+        group=OPERATORS,
+    )
+    oidc_second_factor: str = variable(
+        "FL_OIDC_SECOND_FACTOR",
+        choice("ask", "amr", "trust"),
+        "ask",
+        "whether a sign-in at the identity provider is a second factor as well: no, the coordinator asks for one as "
+        "`FL_OPERATOR_2FA` says; where the token's `amr` claim has `mfa`; or always",
+        group=OPERATORS,
+    )
+    oidc_session_minutes: int = variable(
+        "FL_OIDC_SESSION_MINUTES",
+        integer(1, 1440),
+        "60",
+        "minutes until such a session ends and the identity provider is asked again",
         group=OPERATORS,
     )
 

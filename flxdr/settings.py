@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "flxdr.platform.api.throttling.AddressThrottleMiddleware",
+    "flxdr.operators.sso.session.SingleSignOnMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "flxdr.operators.middleware.SecondFactorMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -225,6 +226,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
+    "flxdr.operators.sso.backend.SingleSignOnBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

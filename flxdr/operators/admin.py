@@ -20,6 +20,8 @@ from flxdr.core.errors import FlxdrError
 from flxdr.operators import second_factor
 from flxdr.operators.accounts import record_account, record_role
 from flxdr.operators.forms import SignInForm
+from flxdr.operators.models import ExternalIdentity
+from flxdr.platform.admin import ReadOnlyAdmin
 from flxdr.platform.auth.principal import actor_of
 
 if TYPE_CHECKING:  # generic in Django's stubs only
@@ -32,6 +34,13 @@ else:
 admin.site.login_form = SignInForm
 admin.site.login_template = "operators/login.html"
 admin.site.unregister((User, Group, TOTPDevice, StaticDevice))  # devices hold secrets: nobody looks at them
+
+
+@admin.register(ExternalIdentity)
+class ExternalIdentityAdmin(ReadOnlyAdmin):
+    list_display = ("user", "issuer", "subject", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "subject")
 
 
 class RecordedAdmin(_ModelAdmin):

@@ -20,5 +20,5 @@ class OperatorsConfig(AppConfig):
 
         signals.connect()
 
-        # Of the groups' application: the signal comes only for applications with models, and this one has none.
+        # Of the groups' application, whose tables are needed.
         post_migrate.connect(grant_roles, sender=apps.get_app_config("auth"), dispatch_uid="operators.grant_roles")

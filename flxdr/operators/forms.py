@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from flxdr.operators.errors import CodeRefused
 from flxdr.operators.second_factor import check_code
+from flxdr.operators.sso import provider
 from flxdr.platform.auth import second_factor
 
 
@@ -39,6 +40,11 @@ class SignInForm(AdminAuthenticationForm):
         required=False,
         help_text=_("of your authenticator, or a recovery code, if you have set one up"),
     )
+
+    @property
+    def has_single_sign_on(self) -> bool:
+        """Whether the page offers the identity provider beside the form."""
+        return provider.is_on()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

@@ -17,6 +17,8 @@ OPEN = frozenset(
         "docs",
         "healthz",
         "readyz",
+        "sso",
+        "sso-callback",
         "two-factor",
         "two-factor-check",
         "two-factor-enrol",

@@ -30,6 +30,7 @@ AUDITED = frozenset({"platform.export_auditevent"})
 MANAGED = {
     "auth.user": ("view", "add", "change", "delete"),
     "auth.group": ("view", "add", "change", "delete"),
+    "operators.externalidentity": ("view",),
     "otp_totp.totpdevice": ("delete",),  # reset the second factor of somebody who lost it
 }
 """Accounts and what belongs to them, by model, with the actions on them."""

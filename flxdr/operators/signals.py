@@ -25,8 +25,15 @@ def _record_sign_in(*, user: User, **_: Any) -> None:
             kind="operator.signed_in",
             actor=f"operator:{user.username}",
             subject=user.username[:LONGEST_SUBJECT],
-            data={"second_factor": getattr(user, "otp_device", None) is not None},
+            data=_how(user),
         )
+
+
+def _how(user: User) -> dict[str, Any]:
+    """With a second factor or without, and by which identity provider, if any."""
+    with_factor = getattr(user, "otp_device", None) is not None or getattr(user, "has_outer_factor", False)
+    issuer = getattr(user, "issuer", None)
+    return {"second_factor": with_factor} | ({"issuer": issuer} if issuer else {})
 
 
 def _record_failure(*, credentials: dict[str, Any], request: HttpRequest, **_: Any) -> None:

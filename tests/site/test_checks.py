@@ -38,6 +38,12 @@ BUCKET = {
     "blobs_s3_access_key_id": "id",
     "blobs_s3_secret_access_key": "secret",
 }
+SINGLE_SIGN_ON = {
+    "oidc_issuer": "https://idp.example.org",
+    "oidc_client_id": "flxdr",
+    "oidc_client_secret": "secret",
+    "oidc_roles": ("soc:operator",),
+}
 WEBHOOK = {"notify_webhook_url": "https://hooks.example.org/x", "notify_webhook_secret": SECRET}
 
 
@@ -93,6 +99,10 @@ def test_complete_production_is_accepted(env: Any) -> None:
         ({"telemetry_backend": "roma", "roma_mq_url": "http://mq.example.org", "roma_mq_token": "t"}, ["flxdr.E028"]),
         ({"telemetry_backend": "kafka"}, []),
         ({"telemetry_backend": "kafka", "telemetry_kafka_properties": {"ssl.nonsense": "1"}}, ["flxdr.E027"]),
+        (SINGLE_SIGN_ON, []),
+        (SINGLE_SIGN_ON | {"oidc_roles": None}, ["flxdr.E040"]),
+        (SINGLE_SIGN_ON | {"oidc_issuer": None, "oidc_client_secret": None}, ["flxdr.E040"]),
+        (SINGLE_SIGN_ON | {"oidc_issuer": "http://idp.example.org"}, ["flxdr.E041"]),
         (EMAIL, []),
         (EMAIL | {"notify_smtp_url": None}, ["flxdr.E022"]),
         (EMAIL | {"notify_email": None, "notify_from": None}, ["flxdr.E022"]),
