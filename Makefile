@@ -12,7 +12,7 @@ AGENT_IMAGE ?= flxdr-agent:latest
 
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help deps demo test test-faults lint format run-backend build-backend build-agent bench docs screenshots browser lock clean
+.PHONY: help deps demo test test-faults lint format run-backend build-backend build-agent bench docs screenshots browser lock clean verify
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ $(DEPS) $(BENCH_DEPS): pyproject.toml
 
 demo: $(DEPS) ## a whole federation on this machine (DATA=folder, PROTECTION=plain|secagg|paillier, DEMO_EXIT=1, KEEP=1)
 	$(BIN)/python manage.py demo
+
+verify: $(DEPS) ## does this installation work? seven groups, each the real thing, in a folder that is thrown away
+	$(BIN)/python manage.py verify_installation
 
 test: $(DEPS) ## the whole test suite (TESTS=path for a part of it)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)

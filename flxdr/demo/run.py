@@ -267,7 +267,7 @@ def _port(options: Options) -> int:
     marker = options.folder / MARKER
     if marker.exists():
         return int(marker.read_text())
-    port = options.port if _is_free(options.port) else _any_port()
+    port = options.port if _is_free(options.port) else any_port()
     marker.write_text(f"{port}\n")
     return port
 
@@ -297,7 +297,7 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _any_port() -> int:
+def any_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -13,7 +13,8 @@ from typing import Literal
 
 import psycopg
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg.conninfo import make_conninfo
 
 from flxdr.backup.errors import BackupInvalid, RestoreRefused, ToolFailed
@@ -28,6 +29,13 @@ _OURS = (
     " AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')"
 )
 """What a restore removes first: dumps of another version have other tables. Extensions' functions stay."""
+
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
+_OPTIONS = {"service", "passfile", "options", "target_session_attrs", "connect_timeout", "gssencmode"}
+"""Of the connection and not of Django, beside those of TLS."""
 
 
 class Postgresql:
@@ -68,10 +76,10 @@ class Postgresql:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        others = _fetch(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        )[0]
+        self._let_go()
+        with psycopg.connect(_target(), password=connection.settings_dict["PASSWORD"] or None) as own:
+            # A connection beside the pool, whose own ones would count as well.
+            (others,) = own.execute(_OTHERS).fetchone() or (0,)
         if others:
             raise RestoreRefused(
                 f"{others} other session(s) use the database {connection.settings_dict['NAME']}",
@@ -85,7 +93,7 @@ class Postgresql:
         statements = [drop for (drop,) in _rows(_OURS)]
         if aside is not None:
             self._dump(aside / self.dump_name)
-        connection.close()  # the programs need every lock
+        self._let_go()
         with tempfile.TemporaryDirectory(prefix="restoring-", dir=settings.FLXDR.data_dir / "run") as folder:
             script, emptying = Path(folder, "restore.sql"), Path(folder, "empty.sql")
             # A file, no pipe: where one of the two programs fails, the other must not commit a part.
@@ -93,6 +101,13 @@ class Postgresql:
             emptying.write_text("\n".join(statements) + "\n", encoding="utf-8")
             options = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--single-transaction"]
             _run(["psql", *options, f"--dbname={target}", f"--file={emptying}", f"--file={script}"])
+
+    def _let_go(self) -> None:
+        """Close this process's connections: the programs need every lock."""
+        connection.close()
+        own = connections["default"]
+        assert isinstance(own, DatabaseWrapper)
+        own.close_pool()
 
 
 def _fetch(statement: str) -> tuple[str, ...]:
@@ -108,9 +123,10 @@ def _rows(statement: str) -> Sequence[tuple[str, ...]]:
 
 def _target() -> str:
     """How the programs reach the database: as this process does, the password apart."""
-    connection.ensure_connection()
-    information: psycopg.ConnectionInfo = connection.connection.info
-    return make_conninfo(**information.get_parameters())
+    values = connection.settings_dict
+    named = {"dbname": values["NAME"], "user": values["USER"], "host": values["HOST"], "port": values["PORT"]}
+    options = {name: value for name, value in values["OPTIONS"].items() if name.startswith("ssl") or name in _OPTIONS}
+    return make_conninfo(**{name: str(value) for name, value in (named | options).items() if value})
 
 
 def _run(command: Sequence[str]) -> None:

@@ -38,6 +38,19 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
 
 
+def reasons() -> dict[str, str]:
+    """Every readiness check, and why its part is not ready; an empty text where it is."""
+    return {name: _reason(check) for name, check in _checks.items()}
+
+
+def _reason(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
+        return str(error) or type(error).__name__
+    return ""
+
+
 def _state(name: str, check: Callable[[], None]) -> str:
     try:
         check()
