@@ -58,4 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if sampling.ALL:
-        report.write(terminalreporter.stats, HERE.parents[1] / "docs" / "reliability.md", seed=sampling.SEED)
+        root = HERE.parents[1]
+        report.write(
+            terminalreporter.stats,
+            root / "docs" / "reliability.md",
+            root / "var" / "faults.json",
+            seed=sampling.SEED,
+        )

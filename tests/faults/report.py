@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,11 +57,16 @@ class Kind:
         return f"{statistics.median(values):.1f} / {max(values):.1f}" if values else ""
 
 
-def write(stats: Mapping[str, Sequence[Any]], page: Path, *, seed: int) -> None:
-    """Put the figures of this run between the page's marks."""
-    kinds = {name: Kind() for name in KINDS}
+def write(stats: Mapping[str, Sequence[Any]], page: Path, kept: Path, *, seed: int) -> None:
+    """Put the figures of this run between the page's marks; `kept` holds those of files that it did not run."""
+    kinds: dict[str, Kind] = {}
     for each in _calls(stats):
-        kinds[Path(each.location[0]).stem].add(each.outcome, each.user_properties)
+        kinds.setdefault(Path(each.location[0]).stem, Kind()).add(each.outcome, each.user_properties)
+    if kept.exists():
+        kinds = {name: Kind(**figures) for name, figures in json.loads(kept.read_text()).items()} | kinds
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(json.dumps({name: asdict(kind) for name, kind in kinds.items()}))
+    kinds = {name: kinds[name] for name in KINDS if name in kinds}
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -81,7 +87,6 @@ def table(kinds: Mapping[str, Kind], seed: int) -> str:
         f"| {KINDS[name]} | {kind.survived} / {kind.tried} | {kind.total('requests')} | {kind.total('disturbed')} "
         f"| {kind.total('bytes_lost')} | {kind.seconds('recovery_seconds')} | {kind.seconds('latency_max')} |"
         for name, kind in kinds.items()
-        if kind.tried
     ]
     every = [kind.figures.get("recovery_seconds", []) for kind in kinds.values()]
     total = Kind(sum(kind.tried for kind in kinds.values()), sum(kind.survived for kind in kinds.values()))
