@@ -21,7 +21,7 @@ from flxdr.core.keys import PrivateKey
 from models_ml.registry import EDGE_CLASSIFIER, EDGE_NORMALISER, TGNN
 from tests.e2e.federation import Federation
 from tests.e2e.organizations import organizations
-from tests.e2e.test_killed_shards import RECOMPUTE
+from tests.e2e.recomputation import recomputed
 from tests.support.object_store import ObjectServer
 from tests.support.processes import API, REPOSITORY, Coordinator, clean_environment, eventually
 from tests.support.services import postgres_database, redis_database
@@ -170,9 +170,9 @@ def test_a_machine_dies_in_the_middle_of_a_shared_round(machines: Machines) -> N
 
     assert federation.releases().count(round_id) == 1
     assert federation.verify_chain()["chain_valid"]
-    recomputed = machines.here.manage("shell", "-c", RECOMPUTE.format(round_id=round_id)).stdout.split("\n")[-3]
-    assert federation.chain()[-1].model_hash == recomputed
-    files = {_download(coordinator, recomputed) for coordinator in (machines.here, machines.there)}
+    model_hash = recomputed(machines.here, round_id)
+    assert federation.chain()[-1].model_hash == model_hash
+    files = {_download(coordinator, model_hash) for coordinator in (machines.here, machines.there)}
     assert len(files) == 1
     eventually(
         lambda: not [key for key in machines.bucket.objects() if key.startswith(f"scratch/{round_id}/")],

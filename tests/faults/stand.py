@@ -17,6 +17,7 @@ from federation.agent.session import Surroundings
 from flxdr.core.errors import FlxdrError
 from models_ml.registry import EDGE_NORMALISER
 from tests.e2e.federation import OPEN, Federation, running
+from tests.e2e.recomputation import recomputed
 from tests.faults import stops
 from tests.faults.books import Books
 from tests.faults.points import Point
@@ -30,29 +31,6 @@ TIMEOUT = 180.0
 """Seconds that a disturbed round may take; a round that nobody disturbs takes about two."""
 BASE = {"FL_PRIVACY_EPSILON": "1000", "FL_TRAINING_ROUNDS": "1000", "FL_MAX_ORG_FAILURE_RATE": "0"}
 """A budget for as many rounds as there are faults."""
-
-RECOMPUTE = """
-from federation.aggregation.cohort import Cohort
-from federation.aggregation import engine, registry, weighting
-from federation.models import ModelVersion, TrainingRound
-from federation.round_config import RoundConfig
-from flxdr.platform.storage.blobs import blobs
-from models_ml import codec
-from models_ml.fixed_point import add_update
-training_round = TrainingRound.objects.get(round_id="{round_id}")
-config = RoundConfig.decode(bytes(training_round.config))
-sent = list(training_round.submissions.order_by("organization__org_id"))
-read = lambda digest: codec.decode(blobs().get(digest))
-cohort = Cohort(
-    [codec.flatten(read(row.update_digest)) for row in sent],
-    weighting.weights([row.samples for row in sent], config.weighting),
-    [row.wire_digest for row in sent],
-)
-update = engine.aggregate(registry.build(config.aggregation_method, config.aggregation_params), cohort).update
-parent = read(ModelVersion.objects.get(model_name=config.model_name, model_hash=config.parent_hash).blob_digest)
-model = add_update(codec.flatten(parent), update)
-print(codec.model_hash(codec.encode(codec.unflatten(model, codec.schema_of(parent)))))
-"""
 
 
 @dataclass(frozen=True)
@@ -181,8 +159,7 @@ class Stand:
 
     def recomputed(self, round_id: str) -> str:
         """The same, as one process alone finds it from what was submitted."""
-        done = self.coordinator.manage("shell", "--no-imports", "-c", RECOMPUTE.format(round_id=round_id))
-        return done.stdout.split("\n")[-2]
+        return recomputed(self.coordinator, round_id)
 
     def check(self, round_id: str) -> None:
         """A completed round: ended once, nothing counted twice, nothing lost, charged once, on a chain that holds."""
