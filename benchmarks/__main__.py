@@ -30,6 +30,7 @@ GROUPS = {
     "ledger": "benchmarks.ledger",
     "masked": "benchmarks.masked_round",
     "noise": "benchmarks.noise",
+    "metrics": "benchmarks.monitoring",
     "page": "benchmarks.pages",
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",

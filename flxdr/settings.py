@@ -170,8 +170,8 @@ else:
     }
 ensure_private_folder(FLXDR.data_dir / "run")
 # Of this machine or container; prometheus_client reads the variable when it is imported, which is after this.
-METRICS_FOLDER = ensure_private_folder(FLXDR.data_dir / "run" / "metrics") / socket.gethostname()
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(ensure_private_folder(METRICS_FOLDER))
+METRICS_FOLDER = FLXDR.data_dir / "run" / "metrics" / socket.gethostname()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_FOLDER)
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "federation.tasks.reconcile", "schedule": 5.0, "options": {"expires": 5}},
     "drain-outbox": {"task": "flxdr.platform.tasks.drain_outbox", "schedule": 5.0, "options": {"expires": 5}},

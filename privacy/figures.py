@@ -45,6 +45,6 @@ def read() -> Iterator[Sample]:
     if selectors.planned_mechanism(selectors.training_plan()) is None:
         return
     few = settings.FLXDR.notify_rounds_left
-    left = selectors.runways(at_most=few + 1)
+    left = selectors.runways(at_most=few + 1, spent=charged)
     yield ROUNDS_LEFT.at(min(left.values(), default=few + 1))
     yield SHORT.at(sum(rounds <= few for rounds in left.values()))

@@ -30,12 +30,19 @@ FORGOTTEN_AFTER = 7 * 24 * 3600.0
 """Seconds after which the files of another machine that nobody writes any more are removed."""
 
 
+def make_folder() -> Path:
+    """This machine's folder, for processes that count; a command does not need one."""
+    own = _own_folder()
+    ensure_private_folder(own.parent)
+    return ensure_private_folder(own)
+
+
 def prepare_folder() -> None:
     """Make this machine's folder and remove what ended processes left; called before the processes of a service start.
 
     Counters of a process that ended while its service runs stay: a sum that falls would look like new events.
     """
-    own = ensure_private_folder(_own_folder())
+    own = make_folder()
     for file in own.glob("*.db"):
         if not _is_alive(int(file.stem.rpartition("_")[2])):
             file.unlink(missing_ok=True)

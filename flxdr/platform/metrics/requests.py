@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter, Gauge, Histogram
 
-from flxdr.platform.metrics.processes import INSTRUMENTS
+from flxdr.platform.metrics.processes import INSTRUMENTS, make_folder
 
 NO_ROUTE = "none"
 """Of what no route serves: unknown paths, static files, requests that were refused on the way to a view."""
@@ -48,6 +48,7 @@ class RequestMetricsMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        make_folder()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
