@@ -34,6 +34,7 @@ GROUPS = {
     "page": "benchmarks.pages",
     "paillier": "benchmarks.paillier",
     "payload": "benchmarks.payload",
+    "polling": "benchmarks.polling",
     "reading": "benchmarks.reading",
     "round": "benchmarks.rounds",
     "sanitize": "benchmarks.sanitize",

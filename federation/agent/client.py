@@ -110,6 +110,14 @@ class Coordinator:
         """A JSON object."""
         return _json_object(path, self._send("GET", path, query=query, limit=MAX_JSON_BYTES, anonymous=anonymous))
 
+    def poll(self, path: str, query: Query) -> dict[str, Any] | None:
+        """A JSON object, or None where the coordinator had no place to wait; then this has waited as it asked."""
+        try:
+            return self.get(path, query)
+        except _NoPlace as full:
+            self._pause(self._backoff.after(full.retry_after, self._rng))
+            return None
+
     def get_bytes(self, path: str, *, limit: int) -> bytes:
         """A body of at most `limit` bytes as it came."""
         return self._send("GET", path, limit=limit, headers={"Accept": "*/*"})
@@ -163,6 +171,8 @@ class Coordinator:
             content = _read_bounded(response, limit)
         finally:
             response.close()
+        if response.status_code == 204:
+            raise _NoPlace(request.url.path, self._retry_after(response))
         if response.is_success:
             return content
         refusal = Refused(http_status=response.status_code, problem=_problem(response, content))
@@ -187,6 +197,14 @@ class Coordinator:
             f"no answer from {self.url} after {attempts} tries ({reason})",
             action="Check the coordinator's address in agent.toml, the network, and whether it runs.",
         )
+
+
+class _NoPlace(CheckFailed):
+    """An answer without content, which only a poll expects."""
+
+    def __init__(self, path: str, retry_after: float) -> None:
+        super().__init__(f"the coordinator's answer to {path} is empty")
+        self.retry_after = retry_after
 
 
 class _Transient(Exception):

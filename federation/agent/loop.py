@@ -34,6 +34,8 @@ IDLE_SECONDS = 2.0
 """Pause after an answer that came at once and gave nothing to do."""
 SEALING_SECONDS = 3
 """Patience of a poll after an approval: the sealed block is to be verified and remembered soon."""
+SENT_AWAY_AT_MOST = 4
+"""Polls without a place to wait, after which one is asked that does not wait: the chain is to be followed as well."""
 _FATAL = (ChainContradiction, HomeInvalid, ProtocolMismatch)
 
 
@@ -52,6 +54,7 @@ class Runner:
         self._once = once
         self._announced: set[tuple[str, str]] = set()
         self._renounced_for: set[str] = set()
+        self._sent_away = 0  # polls in a row without a place to wait
 
     def run(self) -> None:
         """Work until everything due is done (`once`), or until the process is stopped.
@@ -72,7 +75,11 @@ class Runner:
     def _step(self) -> bool:
         """One look at the coordinator; whether there was something to do."""
         worked = self._deliver_unsent()
-        due = self._agent.coordinator.get("federation/round/current", {"wait": self._patience()})
+        due = self._agent.coordinator.poll("federation/round/current", {"wait": self._patience()})
+        if due is None:
+            self._sent_away += 1
+            return worked
+        self._sent_away = 0
         state = chain.follow(self._agent, head=due.get("head"))
         self._guarded(partial(self._attend, state), what="checkpoint")
         worked |= self._guarded(partial(self._attest, state), what="statement")
@@ -115,7 +122,7 @@ class Runner:
 
     def _patience(self) -> int:
         """Seconds to wait in the coordinator: short while a block that this agent approved is about to be sealed."""
-        if self._once:
+        if self._once or self._sent_away >= SENT_AWAY_AT_MOST:
             return 0
         known = self._agent.state.chain()
         awaited = known is not None and self._agent.state.approval_at(known.height + 1) is not None

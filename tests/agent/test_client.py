@@ -70,6 +70,20 @@ def test_retry_after_is_obeyed_up_to_a_limit() -> None:
     assert pauses[0] != pauses[1] * 2 / 3, "each a little later, by chance"
 
 
+def test_a_poll_without_a_place_waits_as_it_is_asked() -> None:
+    answers = iter([httpx.Response(204, headers={"Retry-After": "2"}), httpx.Response(204)])
+    pauses: list[float] = []
+    with coordinator(lambda _: next(answers, httpx.Response(200, json={"round": None})), pauses) as client:
+        assert [client.poll("x", {"wait": 25}) for _ in range(3)] == [None, None, {"round": None}]
+    assert 2.0 <= pauses[0] <= 2.5
+    assert pauses[1:] == [0.0]
+
+
+def test_nothing_else_may_be_answered_without_content() -> None:
+    with coordinator(lambda _: httpx.Response(204)) as client, pytest.raises(CheckFailed, match="is empty"):
+        client.get("x")
+
+
 def test_a_refusal_is_not_retried_and_carries_its_problem() -> None:
     problem = {"detail": "no", "expected": "yes", "action": "ask", "code": "round_closed"}
     seen: list[Any] = []

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from federation.agent.errors import ChainContradiction, CheckFailed, ExitCode
-from federation.agent.loop import IDLE_SECONDS, Runner
+from federation.agent.loop import IDLE_SECONDS, SENT_AWAY_AT_MOST, Runner
 from federation.agent.records import RecordSource
 from flxdr.core.keys import Algorithm, PrivateKey
 from tests.agent.conftest import ORG, Bench, MakeBench
@@ -40,6 +40,26 @@ def run_for(bench: Bench, polls: int, between: Callable[[int], None] = lambda _:
     records = RecordSource(agent.config.data, agent.home.folder, agent.key)
     with pytest.raises(Enough):
         Runner(agent, records, pause=bench.pauses.append, once=False).run()
+
+
+def test_without_a_place_to_wait_it_comes_back_as_told_and_looks_at_the_chain_now_and_then(bench: Bench) -> None:
+    asked: list[str] = []
+
+    def full(request: httpx.Request, answer: Any) -> Any:
+        asked.append(request.url.params["wait"])
+        if len(asked) > 6:
+            raise Enough
+        return answer if asked[-1] == "0" else httpx.Response(204, headers={"Retry-After": "7"})
+
+    bench.coordinator.lie["federation/round/current"] = full
+    agent = bench.open()
+    records = RecordSource(agent.config.data, agent.home.folder, agent.key)
+    with pytest.raises(Enough):
+        Runner(agent, records, pause=bench.pauses.append, once=False).run()
+    assert asked == ["25"] * SENT_AWAY_AT_MOST + ["0"] + ["25"] * 2
+    told = [pause for pause in bench.pauses if pause != IDLE_SECONDS]
+    assert len(told) == SENT_AWAY_AT_MOST + 1
+    assert all(7 <= pause <= 7 * 1.25 for pause in told)
 
 
 def test_it_waits_in_the_coordinator_and_pauses_when_that_answers_at_once(bench: Bench) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.response import Response
 
 from federation import selectors
 from federation.api import examples
 from federation.api.aggregation_methods import method_table
-from federation.api.long_poll import place_to_wait, poll
+from federation.api.long_poll import NoPlaceLeft, place_to_wait, poll
 from federation.api.parsers import received_document
 from federation.api.requests import RoundStartRequest
 from federation.api.responses import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_WAIT_SECONDS = 25
 _WAIT = OpenApiParameter("wait", int, description=f"seconds to wait at most, up to {MAX_WAIT_SECONDS}; default 0")
+_NO_PLACE = OpenApiResponse(description="as many wait as may: come back after `Retry-After` seconds")
 # The guide's names where the services speak of the same thing otherwise.
 _SERVICE_NAMES = {"model": "model_name", "min_orgs_required": "min_orgs"}
 
@@ -133,18 +134,38 @@ class CurrentRoundViewSet(FederationViewSet):
     @extend_schema(
         operation_id="current_round",
         summary="What waits for the calling organization (long poll)",
-        description="Answers at once when an update or a vote of the organization is due, else after `wait` seconds.",
+        description="Answers at once when an update or a vote of the organization is due, else after `wait` seconds. "
+        "Where as many wait as may, what is due is still answered, and else `204` at once: `Retry-After` says when to "
+        "come back. With `wait=0` the answer is never `204`.",
         tags=["participation"],
-        parameters=[MODEL, _WAIT],
-        responses={200: CurrentRoundAnswer, 429: ProblemSerializer},
+        parameters=[
+            MODEL,
+            _WAIT,
+            OpenApiParameter("Retry-After", int, "header", response=["204"], description="seconds until the next poll"),
+        ],
+        responses={
+            200: CurrentRoundAnswer,
+            204: OpenApiResponse(description="no place to wait"),
+            429: ProblemSerializer,
+        },
     )
     def current(self, request: Request) -> Response:
         org_id, model = organization_of(request), self.model
         wait = whole_number(dict(self.query), "wait", default=0, at_least=0, at_most=MAX_WAIT_SECONDS)
+
+        def read() -> dict[str, Any]:
+            return selectors.current_round_for(org_id, model)
+
         if wait == 0:
-            return Response(selectors.current_round_for(org_id, model))
-        with place_to_wait(org_id):
-            return Response(poll(lambda: selectors.current_round_for(org_id, model), due=_is_due, wait=wait))
+            return Response(read())
+        try:
+            with place_to_wait(org_id):
+                return Response(poll(read, due=_is_due, wait=wait))
+        except NoPlaceLeft as full:
+            answer = read()
+            if _is_due(answer):
+                return Response(answer)
+            return Response(status=204, headers={"Retry-After": str(full.seconds)})
 
 
 def service_parameters(body: dict[str, Any]) -> dict[str, Any]:
