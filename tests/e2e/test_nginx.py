@@ -17,6 +17,7 @@ import httpx
 import pytest
 import trustme
 
+from flxdr import gunicorn_config
 from flxdr.core.keys import PrivateKey
 from flxdr.platform.auth.tokens import HmacKey, issue_token
 from tests.support.nginx import Proxy, running_nginx, speaking_tls
@@ -174,6 +175,37 @@ def test_a_body_beyond_the_bound_is_refused_before_it_is_sent(site: Site) -> Non
             head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 413 ")
     assert json.loads(body)["code"] == "too_large"
+
+
+def test_who_sends_slowly_waits_in_nginx(site: Site) -> None:
+    """Twice as many as the coordinator has threads send half of a body each; it answers others meanwhile."""
+    host, port = site.proxy.https.removeprefix("https://").split(":")
+    half = (
+        f"POST {API}/federation/round/submit-gradient HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n" + "x" * 500
+    )
+    context = speaking_tls(site.folder / "authority.pem", site.pem("member"))
+    with ExitStack() as slow:
+        for _ in range(2 * gunicorn_config.threads):
+            plain = slow.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            slow.enter_context(context.wrap_socket(plain, server_hostname="localhost")).sendall(half.encode())
+        assert site.ask(certificate="member").status_code == 200
+
+
+def test_a_client_cannot_choose_the_address_that_its_guesses_count_for(site: Site) -> None:
+    context = speaking_tls(site.folder / "authority.pem", site.pem("member"))
+    origin = {"Referer": f"{site.proxy.https}/admin/login/"}
+    with httpx.Client(verify=context, base_url=site.proxy.https, trust_env=False, headers=origin, timeout=30) as client:
+        client.get("/admin/login/")
+        answers = [
+            client.post(
+                "/admin/login/",
+                data={"username": "kim", "password": "guess", "csrfmiddlewaretoken": client.cookies["csrftoken"]},
+                headers={"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"198.51.100.{number}"},
+            ).status_code
+            for number in range(6)
+        ]
+    assert answers == [200, 200, 200, 200, 429, 429]
 
 
 def test_a_token_of_eight_kilobytes_gets_through(site: Site) -> None:

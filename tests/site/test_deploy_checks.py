@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flxdr.platform.auth.mtls import PROBES
 from flxdr.settings import SECURE_REDIRECT_EXEMPT
 from tests.support.processes import REPOSITORY, clean_environment
 from tests.support.web import production_environment
@@ -72,4 +73,4 @@ def test_secrets_may_come_from_files(tmp_path: Path) -> None:
 def test_what_answers_without_tls_is_only_the_probes() -> None:
     paths = ["healthz", "readyz", "metrics", "healthz/x", "api/healthz", "metrics.json", "admin/login/", ""]
     exempt = [path for path in paths if any(re.search(pattern, path) for pattern in SECURE_REDIRECT_EXEMPT)]
-    assert exempt == ["healthz", "readyz", "metrics"]
+    assert [f"/{path}" for path in exempt] == list(PROBES)

@@ -18,12 +18,12 @@ from django.http import HttpRequest, HttpResponse
 
 from flxdr.core.errors import TooManyRequests
 from flxdr.platform.api.problems import problem_response
+from flxdr.platform.auth.mtls import PROBES
 from flxdr.platform.proxy import client_address, sender_of
 
 WINDOW_SECONDS = 60
 REST_SECONDS = 5.0
 """How long nothing is counted after the counters did not answer: a dead server must not cost every request a wait."""
-UNCOUNTED = ("/healthz", "/readyz", "/metrics")
 _log = structlog.get_logger("flxdr.throttling")
 _resting_until = 0.0
 
@@ -49,7 +49,7 @@ class AddressThrottleMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         limit = settings.FLXDR.throttle_address
-        if not limit or request.path in UNCOUNTED:
+        if not limit or request.path in PROBES:
             return self.get_response(request)
         sender = sender_of(client_address(request))
         if not _shows_proof(request) and _counted("address", sender) >= limit:

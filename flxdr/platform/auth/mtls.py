@@ -17,7 +17,9 @@ from flxdr.platform.api.problems import problem_response
 from flxdr.platform.errors import CertificateRefused, CertificateRequired
 from flxdr.platform.proxy import came_over_unix_socket
 
-PROBES = ("/healthz", "/readyz")
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Asked by whatever runs and watches the site, from inside: without a certificate, TLS (`SECURE_REDIRECT_EXEMPT`) or
+being counted. They tell nothing secret, `/metrics` only to who has its token."""
 CERTIFICATE_HEADER = "HTTP_X_CLIENT_CERT"
 """The certificate in PEM, percent-encoded: nginx's `$ssl_client_escaped_cert`."""
 VERDICT_HEADER = "HTTP_X_CLIENT_VERIFY"
@@ -27,7 +29,7 @@ VERDICT_HEADER = "HTTP_X_CLIENT_VERIFY"
 class ClientCertificateMiddleware:
     """Lets in only peers whose certificate was verified, by gunicorn's own TLS socket or by nginx in front of it.
 
-    The probes of the machine that runs the site are exempt.
+    `PROBES` are exempt.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
