@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import sys
 import venv
 import zipfile
 from importlib.metadata import distribution
@@ -14,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PACKAGES = ("flxdr", "federation", "ledger", "privacy", "models_ml")
+from tests.support.processes import REPOSITORY
+from tests.support.wheel import build_wheel
+
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)( ; (?P<marker>[^\\]+))?", re.MULTILINE)
 
 
@@ -27,7 +26,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = next((folder / "env" / "lib").glob("python*/site-packages"))
     for name in pinned():
         link(name, site)
-    with zipfile.ZipFile(build(folder)) as wheel:
+    with zipfile.ZipFile(build_wheel(folder)) as wheel:
         wheel.extractall(site)
     return folder / "env" / "bin" / "python"
 
@@ -44,22 +43,6 @@ def link(name: str, site: Path) -> None:
     for top in {file.parts[0] for file in installed.files or () if file.parts[0] != ".."}:
         if not (site / top).exists():
             (site / top).symlink_to(Path(str(installed.locate_file(top))).resolve())
-
-
-def build(folder: Path) -> Path:
-    source = folder / "source"
-    source.mkdir()
-    for name in PACKAGES:
-        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(REPOSITORY / name, source / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder), str(source)],
-        check=True,
-        capture_output=True,
-    )
-    return next(folder.glob("flxdr-*.whl"))
 
 
 def run(agent: Path, *arguments: str) -> str:
