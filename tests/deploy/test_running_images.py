@@ -117,6 +117,12 @@ class Project:
         assert declared[0] == "CMD"
         return container.execute(declared[1:]) == 0
 
+    def connects(self, *, as_user: str) -> bool:
+        """Whether that user of another container, which has the volume too, can open the socket."""
+        opening = "import socket; socket.socket(socket.AF_UNIX).connect('/run/flxdr/web.sock')"
+        mounts = [Mount("/run/flxdr", self.folder / "sockets")]
+        return self.container(["python", "-c", opening], mounts=mounts, user=as_user).wait() == 0
+
     def await_health(self, name: str, container: Container) -> None:
         def look() -> bool:
             assert container.process.poll() is None, container.tail()
@@ -208,8 +214,10 @@ def test_the_services_serve_a_request_and_run_its_task(running: Project) -> None
         running.await_health(name, container)
     answer = running.get(f"{API}/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
-    assert running.get("/readyz").status_code == 200
+    eventually(lambda: running.get("/readyz").status_code == 200, what="everything is ready", timeout=60)
     assert running.get(f"{API}/federation/organizations").status_code == 401
+    assert running.connects(as_user=running.services["nginx"]["user"])
+    assert not running.connects(as_user="101:101")
     for name, container in started.items():
         assert container.stop() == 0, f"{name}\n{container.tail()}"
         assert not (name == "web" and running.check(name, container))
@@ -219,7 +227,7 @@ def test_a_pod_waits_for_the_migrations_then_answers_its_probes(running: Project
     web = manifests.pod("web")
     (waiting,) = web.spec["initContainers"]
     assert running.start_pod(waiting).wait() == 0
-    with running.start_pod(web.main) as container:
+    with running.start("worker"), running.start_pod(web.main) as container:
         for name in ("startupProbe", "livenessProbe", "readinessProbe"):
             probe = web.main[name]["httpGet"]
             headers = {header["name"]: header["value"] for header in probe["httpHeaders"]}
