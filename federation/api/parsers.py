@@ -142,19 +142,29 @@ class BytesParser(BaseParser):
 def received_update(request: Request) -> ReceivedUpdate:
     """The update in a request's body."""
     _declared(request.META, limit=settings.FLXDR.max_submission_bytes)
-    return cast("ReceivedUpdate", request.data)
+    return cast("ReceivedUpdate", _handed_over(request))
 
 
 def received_bytes(request: Request) -> bytes:
     """The bytes of a request's body."""
     _declared(request.META, limit=settings.FLXDR.max_submission_bytes)
-    return cast("bytes", request.data)
+    return cast("bytes", _handed_over(request))
 
 
 def received_document(request: Request) -> dict[str, Any]:
     """The JSON object in a request's body."""
     _declared(request.META, limit=MAX_DOCUMENT_BYTES)
     return cast("dict[str, Any]", request.data)
+
+
+def _handed_over(request: Request) -> Any:
+    """What the parser read, which the request forgets.
+
+    Request and view refer to each other, so all that they hold would stay in memory until the garbage collector comes.
+    """
+    data = request.data
+    request._data = request._full_data = None  # type: ignore[attr-defined]
+    return data
 
 
 def _described(
