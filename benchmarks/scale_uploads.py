@@ -29,6 +29,7 @@ from tests.support.object_store import object_server
 from tests.support.processes import API, Coordinator
 
 ORGANIZATIONS, SIZE = 20, 10_000_000
+LIMIT_MB = 600.0
 
 
 def upload_rows() -> Iterator[Row]:
@@ -55,7 +56,7 @@ def _row(name: str, environment: Mapping[str, str]) -> Row:
         peer=None,
         ratio=None,
         unit="MB",
-        limit=None,
+        limit=LIMIT_MB,
         limit_ratio=None,
         note=f"peak resident memory of the one web process while {ORGANIZATIONS} organisations send "
         f"{SIZE * 4 / 1e6:g} MB each at once, which took {seconds:.1f} s ({sent / seconds:.0f} MB/s); files in a "
