@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -12,8 +15,10 @@ from federation.api import large_bodies
 from federation.api.body import IN_MEMORY_BYTES, read_body
 from federation.api.errors import TooManyUpdates
 from federation.api.large_bodies import Room
+from federation.services import submissions
+from federation.services.received import ReceivedUpdate
 from tests.api.callers import organization
-from tests.api.rounds import open_round, update
+from tests.api.rounds import open_round, submit, update
 from tests.support.processes import eventually
 
 
@@ -95,6 +100,27 @@ def test_a_caller_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None
         response = caller.post("federation/round/submit-gradient", body)
     assert (response.status_code, response.json()["code"]) == (503, "too_many_updates")
     assert response["Retry-After"] == "5"
+
+
+@pytest.mark.django_db
+def test_an_update_is_gone_with_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not wait for the garbage collector, though request and view refer to each other."""
+    round_id = open_round("org-alpha", "org-beta", model="global")
+    seen: list[weakref.ref[ReceivedUpdate]] = []
+    original = submissions.submit
+
+    def watched(*, received: ReceivedUpdate, **arguments: Any) -> Any:
+        seen.append(weakref.ref(received))
+        return original(received=received, **arguments)
+
+    monkeypatch.setattr(submissions, "submit", watched)
+    gc.disable()
+    try:
+        response = submit(round_id, "org-alpha")
+        assert response.status_code in (200, 201)
+        assert [reference() for reference in seen] == [None]
+    finally:
+        gc.enable()
 
 
 def test_small_bodies_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
