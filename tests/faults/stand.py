@@ -163,6 +163,7 @@ class Stand:
 
     def check(self, round_id: str) -> None:
         """A completed round: ended once, nothing counted twice, nothing lost, charged once, on a chain that holds."""
+        assert not self.wire.outcomes["500"], self.coordinator.tail(200)
         members = sorted(member.org_id for member in self.federation.members)
         assert self.books.transitions(round_id) == ["aggregating", "verifying", "completed"]
         assert self.books.blocks(round_id) == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg.errors
 from django.core import exceptions as django
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.urls import include, path
 from rest_framework import exceptions as drf
@@ -58,6 +58,7 @@ ERRORS: dict[str, Exception] = {
     "suspicious": django.SuspiciousOperation("inside"),
     "too-big": django.RequestDataTooBig(),
     "database": OperationalError("database is locked at /srv/inside"),
+    "connection-gone": InterfaceError("the connection is closed at /srv/inside"),
     "database-full": _caused(_sqlite_full()),
     "database-server-full": _caused(psycopg.errors.DiskFull()),
     "disk-full": OSError(errno.ENOSPC, "No space left on /srv/inside"),

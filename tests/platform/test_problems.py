@@ -23,6 +23,7 @@ CASES = [
     ("suspicious", 400, "malformed"),
     ("too-big", 413, "too_large"),
     ("database", 503, "unavailable"),
+    ("connection-gone", 503, "unavailable"),
     ("database-full", 507, "storage_full"),
     ("database-server-full", 507, "storage_full"),
     ("disk-full", 507, "storage_full"),

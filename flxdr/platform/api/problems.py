@@ -9,7 +9,7 @@ from typing import Any
 import psycopg.errors
 import structlog
 from django.core import exceptions as django
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions as drf
@@ -154,7 +154,7 @@ def _from_django(error: Exception) -> FlxdrError | None:
             action="Send the same again later; the operator has to make room.",
             retry_after=FULL_RETRY_SECONDS,
         )
-    elif isinstance(error, OperationalError):
+    elif isinstance(error, OperationalError | InterfaceError):  # the second: of a connection that is gone
         _log.error("database unavailable", exc_info=error)
         found = Unavailable("the database does not answer now", action="Try again shortly.", retry_after=1)
     return found
