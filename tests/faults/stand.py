@@ -27,7 +27,7 @@ from tests.support.processes import API, Coordinator, eventually
 
 MODEL = EDGE_NORMALISER
 MEMBERS = 3
-TIMEOUT = 180.0
+TIMEOUT = 300.0
 """Seconds that a disturbed round may take; a round that nobody disturbs takes about two."""
 BASE = {"FL_PRIVACY_EPSILON": "1000", "FL_TRAINING_ROUNDS": "1000", "FL_MAX_ORG_FAILURE_RATE": "0"}
 """A budget for as many rounds as there are faults."""
