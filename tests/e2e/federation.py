@@ -93,5 +93,5 @@ def running(
             states = [member.agent.state.chain() for member in made]
             return all(state is not None and len(state.keys.members) == members for state in states)
 
-        eventually(admitted, what=f"{members} members\n{coordinator.tail()}", timeout=60, every=0.2)
+        eventually(admitted, what=f"{members} members\n{coordinator.tail()}", timeout=240, every=0.2)
         yield federation

@@ -56,15 +56,15 @@ def strike(coordinator: Coordinator, victim: str) -> None:
     else:
         coordinator.kill(victim)
         return
-    eventually(lambda: not any(_lives(process) for process in family), what="everything has ended", timeout=60)
+    eventually(lambda: not any(_lives(process) for process in family), what="everything has ended", timeout=120)
     coordinator.start()
-    coordinator.wait_ready(timeout=120)
+    coordinator.wait_ready(timeout=240)
 
 
 def strike_when_up(coordinator: Coordinator, victim: str) -> None:
     """`strike`, once the victim runs: it may still be coming up from the blow before."""
     if victim in PARTS:
-        eventually(lambda: coordinator.pid(victim), what=f"{victim} runs", timeout=60)
+        eventually(lambda: coordinator.pid(victim), what=f"{victim} runs", timeout=120)
         with suppress(psutil.NoSuchProcess, AssertionError):  # it died meanwhile by itself
             coordinator.kill(victim)
     else:
@@ -120,7 +120,7 @@ class Blow(threading.Thread):
 
 
 @contextmanager
-def struck(folder: Path, point: Point, blow: Callable[[], None], *, timeout: float = 90.0) -> Iterator[Blow]:
+def struck(folder: Path, point: Point, blow: Callable[[], None], *, timeout: float = 240.0) -> Iterator[Blow]:
     """Arm `point`; once a process has stopped there call `blow`, then let it go on. Both have happened at the end."""
     for left in folder.glob("reached*"):
         left.unlink()
@@ -136,6 +136,8 @@ def struck(folder: Path, point: Point, blow: Callable[[], None], *, timeout: flo
         raise
     finally:
         (folder / "armed").unlink(missing_ok=True)
+        if not (folder / "reached").exists():
+            thread.give_up()
         thread.join(timeout + 180)
     if thread.error is not None:
         raise thread.error

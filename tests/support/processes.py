@@ -142,10 +142,10 @@ class Coordinator:
         assert pid is not None, f"{part} does not run"
         process = psutil.Process(pid)
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         return pid
 
-    def stop(self, timeout: float = 40.0) -> int | None:
+    def stop(self, timeout: float = 90.0) -> int | None:
         """Stop as an operator does, by SIGTERM; the exit code."""
         if self._process is None:
             return None
@@ -178,7 +178,7 @@ class Coordinator:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
