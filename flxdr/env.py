@@ -400,7 +400,7 @@ class Env:
     )
     metrics_token: str | None = variable(
         "FL_METRICS_TOKEN",
-        text(),
+        matching(r"[A-Za-z0-9._~+/-]+=*", "a bearer token: letters, digits and -._~+/"),
         "",
         "bearer token of whoever scrapes `/metrics`. Unset: in development programs on this machine read it, in "
         "production nobody does",

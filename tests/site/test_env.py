@@ -201,6 +201,7 @@ BAD = {
     "DATABASE_URL": "mysql://x/y",
     "REDIS_URL": "localhost:6379",
     "PQC_SK_B64": "short",
+    "FL_METRICS_TOKEN": "two words",
     "PQC_PK_B64": "*",
     "PQC_NEXT_SK_B64": "short",
     "FL_BLOCKCHAIN_PREDECESSOR": "AB",
