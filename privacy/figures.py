@@ -42,9 +42,8 @@ def read() -> Iterator[Sample]:
     yield USED.at(used / PPM)
     yield REMAINING.at(max(0, limit - used) / PPM)
     yield CHARGED.at(len(charged))
-    if selectors.planned_mechanism(selectors.training_plan()) is None:
-        return
     few = settings.FLXDR.notify_rounds_left
     left = selectors.runways(at_most=few + 1, spent=charged)
-    yield ROUNDS_LEFT.at(min(left.values(), default=few + 1))
+    if selectors.planned_mechanism(selectors.training_plan()) is not None:
+        yield ROUNDS_LEFT.at(min(left.values(), default=few + 1))
     yield SHORT.at(sum(rounds <= few for rounds in left.values()))

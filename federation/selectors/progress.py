@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from django.db.models import Avg, Count, Max, OuterRef, Q, Subquery
+from django.db.models import Avg, Count, Max, Model, Q, QuerySet
 
 from federation.models import ModelVersion, Participant, TrainingRound
 
 Status = TrainingRound.Status
+_Row = TypeVar("_Row", bound=Model)
 ENDED = (Status.COMPLETED, Status.FAILED)
 
 
@@ -49,13 +51,7 @@ def open_rounds() -> Sequence[TrainingRound]:
 def newest_releases() -> Sequence[NewestRelease]:
     """The newest release that stands, of every model that has one."""
     released = ModelVersion.objects.filter(status=ModelVersion.Status.RELEASED)
-    newest = released.order_by().values_list("model_name").annotate(Max("version"))
-    wanted = Q()
-    for model, version in newest:
-        wanted |= Q(model_name=model, version=version)
-    if not wanted:
-        return []
-    found = list(released.filter(wanted).select_related("training_round").order_by("model_name"))
+    found = list(_newest_of_each_model(released, "version").select_related("training_round").order_by("model_name"))
     counted = Participant.objects.filter(
         training_round__in=[each.training_round_id for each in found], status=Participant.Status.SUBMITTED
     )
@@ -74,10 +70,16 @@ def newest_releases() -> Sequence[NewestRelease]:
 
 def failure_rates() -> Mapping[str, float]:
     """By model, the share of the participants of its newest ended round that did not submit in time."""
-    ended = TrainingRound.objects.filter(status__in=ENDED)
-    newest = ended.filter(model_name=OuterRef("model_name")).order_by("-number").values("pk")[:1]
-    last = ended.filter(pk=Subquery(newest))
-    parts = Participant.objects.filter(training_round__in=last).order_by()
+    last = _newest_of_each_model(TrainingRound.objects.filter(status__in=ENDED), "number")
+    parts = Participant.objects.filter(training_round__in=list(last.values_list("pk", flat=True))).order_by()
     missed = Count("pk", filter=Q(status=Participant.Status.MISSED))
     rows = parts.values_list("training_round__model_name").annotate(missed=missed, total=Count("pk"))
     return {model: absent / total for model, absent, total in rows}
+
+
+def _newest_of_each_model(rows: QuerySet[_Row], counter: str) -> QuerySet[_Row]:
+    """Of every model the row with the highest `counter`; a subquery for each row would cost as many looks as rows."""
+    wanted = Q(pk__in=())
+    for model, highest in rows.order_by().values_list("model_name").annotate(Max(counter)):
+        wanted |= Q(model_name=model, **{counter: highest})
+    return rows.filter(wanted)
