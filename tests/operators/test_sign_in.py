@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -124,3 +125,18 @@ def test_failures_are_told_of_accounts_that_exist_until_they_are_locked(kim: Use
         sign_in("kim", password="guess")
     sign_in("nobody", password="guess")
     assert events("sign_in_failed") == [("anonymous", "kim", {})] * 5
+
+
+def test_a_lock_is_told_once_and_ends_though_somebody_goes_on_guessing(kim: User) -> None:
+    for _ in range(9):
+        sign_in("kim", password="guess")
+    for _ in range(9):
+        sign_in("nobody", password="guess")
+    assert events("locked_out") == [("anonymous", "kim", {"address": "127.0.0.1"})]
+    assert sign_in("kim")[1].status_code == 429
+    begun = AccessAttempt.objects.get(username="kim").attempt_time
+    sign_in("kim", password="guess")
+    attempt = AccessAttempt.objects.get(username="kim")
+    assert (attempt.attempt_time, attempt.failures_since_start) == (begun, 5)
+    AccessAttempt.objects.update(attempt_time=begun - timedelta(minutes=15, seconds=1))
+    assert entered(sign_in("kim")[1])

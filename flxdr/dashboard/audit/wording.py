@@ -45,6 +45,7 @@ SENTENCES: dict[str, str] = {
     "operator.added": _("added the account %(subject)s"),
     "operator.changed": _("changed the account %(subject)s"),
     "operator.removed": _("removed the account %(subject)s"),
+    "operator.locked_out": _("was locked out as %(subject)s, after too many guesses"),
     "operator.recovery_codes_renewed": _("renewed the recovery codes of %(subject)s"),
     "operator.second_factor_added": _("set up the second factor of %(subject)s"),
     "operator.second_factor_removed": _("removed the second factor of %(subject)s"),

@@ -25,8 +25,8 @@ instead be in a file that `NAME_FILE` names; values of secrets never show in mes
 misspelt variables.
 
 `FL_ENV=production` refuses to start without `SECRET_KEY`, `API_HMAC_KEY`, `PQC_SK_B64` and `FL_ALLOWED_HOSTS`
-(`manage.py generate_keys` prints such keys). With `JARVIS_MTLS_REQUIRED`, give gunicorn its certificates by
-`GUNICORN_CMD_ARGS="--certfile=... --keyfile=... --ca-certs=... --cert-reqs=2"`.
+(`manage.py generate_keys` prints such keys) and with values that can be guessed. [security.md](security.md) says what
+production needs beside settings: TLS, client certificates, a proxy.
 """
 
 
