@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
     dependencies = [("privacy", "0002_append_only")]
 
     operations = [
+        migrations.RunPython(migrations.RunPython.noop, create_trigger),  # the way back makes the table anew as well
         migrations.RemoveConstraint(
             model_name="budgetentry",
             name="entry_has_its_mechanism",
@@ -81,5 +82,5 @@ class Migration(migrations.Migration):
                 name="sampling_is_a_rate_of_some_steps",
             ),
         ),
-        migrations.RunPython(create_trigger, create_trigger),
+        migrations.RunPython(create_trigger, migrations.RunPython.noop),
     ]
