@@ -242,6 +242,25 @@ def test_a_pod_waits_for_the_migrations_then_answers_its_probes(running: Project
             eventually(answers, what=f"{name}\n{container.tail()}", timeout=60, every=0.5)
 
 
+def test_one_container_is_a_whole_coordinator_as_the_guide_starts_it(image: Image, tmp_path: Path) -> None:
+    """`docker run -e FL_PRIVACY_EPSILON=1.0 -e FL_BLOCKCHAIN_DB_PATH=/data/fl_blockchain.db -v /data:/data`."""
+    state = tmp_path / "data"
+    state.mkdir()
+    os.chown(state, 10001, 10001)
+    environment = {"FL_PRIVACY_EPSILON": "1.0", "FL_BLOCKCHAIN_DB_PATH": "/data/fl_blockchain.db"}
+    environment["BACKEND_PORT"] = str(free_port())
+    mounts = [Mount("/data", state)]
+    with Container(image, environment=environment, mounts=mounts, log=tmp_path / "log") as container:
+
+        def healthy() -> bool:
+            assert container.process.poll() is None, container.tail()
+            return container.execute(image.healthcheck) == 0
+
+        eventually(healthy, what=f"it is healthy\n{container.tail()}", timeout=180, every=0.5)
+        assert container.stop() == 0, container.tail()
+    assert (state / "fl_blockchain.db").stat().st_uid == 10001
+
+
 def test_a_worker_that_hangs_is_found(running: Project) -> None:
     with running.start("worker") as worker:
         beats = f"/proc/{worker.process.pid}/root/tmp/flxdr-alive"
@@ -261,6 +280,13 @@ def test_a_service_refuses_to_start_without_its_secrets(running: Project) -> Non
     refused = running.start("worker", API_HMAC_KEY_FILE="", API_HMAC_KEY="your-secure-key-here")
     assert refused.wait() != 0
     assert "flxdr.E011" in refused.tail()
+
+
+def test_a_backup_is_made_of_the_project(running: Project) -> None:
+    backup = running.start("backup")
+    assert backup.wait() == 0, backup.tail()
+    (made,) = (running.folder / "backups").iterdir()
+    assert (made / "manifest.json").stat().st_size > 0
 
 
 def test_redis_runs_as_the_file_says(running: Project) -> None:
