@@ -91,6 +91,15 @@ def test_every_secret_file_is_mounted_and_declared(document: dict[str, Any]) -> 
         assert secret == {"file": f"./secrets/{name}"}
 
 
+def test_what_an_operator_puts_beside_the_file_is_no_part_of_the_project(document: dict[str, Any]) -> None:
+    """Secrets, certificates, backups and .env: neither committed nor sent to the builder, which takes a list."""
+    ignored = set((REPOSITORY / ".gitignore").read_text().split())
+    mounted = {source for service in document["services"].values() for source, _, _ in compose.bind_mounts(service)}
+    own = {source.removeprefix("./") for source in mounted if source.startswith("./") and "deploy/" not in source}
+    assert own == {"backups", "certs"}
+    assert {".env", "/secrets/", *(f"/{name}/" for name in own)} <= ignored
+
+
 def test_every_volume_and_network_is_declared_and_used(document: dict[str, Any]) -> None:
     services = document["services"].values()
     used = {source for service in services for source, _, _ in compose.bind_mounts(service)}
