@@ -15,6 +15,9 @@ from tests.support.processes import eventually
 
 PYTHON = Path(sys.base_prefix)
 PATH = f"{PYTHON}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NO_ORPHAN = ("setpriv", "--pdeathsig", "KILL")
+"""Nothing outlives a test run that was killed."""
+_OWN_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 _VIEW = """
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -74,7 +77,7 @@ class Root:
     def __enter__(self) -> Self:
         self._scratch.mkdir(parents=True)
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-c", _VIEW, "view", str(self._scratch)],
+            [*_NO_ORPHAN, *_OWN_MOUNTS, "bash", "-c", _VIEW, "view", str(self._scratch)],
             stdin=subprocess.DEVNULL,
         )
         eventually(lambda: self._inside(["test", "-c", "/dev/null"]).returncode == 0, what="the view is mounted")
@@ -112,11 +115,11 @@ class Root:
     ) -> list[str]:
         """The argument vector that becomes `command` in a container of this file system; it never forks on the way."""
         owner, _, group = user.partition(":")
-        lowered = ["setpriv", "--reuid", owner, "--regid", group, "--clear-groups", "--no-new-privs"]
+        lowered = [*_NO_ORPHAN, "--reuid", owner, "--regid", group, "--clear-groups", "--no-new-privs"]
         lowered += ["--bounding-set=-all", "--inh-caps=-all"]
         variables = [f"{name}={value}" for name, value in environment.items()]
         inside = [*lowered, "env", "--ignore-environment", "--chdir", cwd, *variables, *command]
-        own = ["unshare", "--mount", "--propagation", "private", "bash", "-c", _CONTAINER, "container"]
+        own = [*_OWN_MOUNTS, "bash", "-c", _CONTAINER, "container"]
         return [*self.enter(), *own, self.path, "\n".join(mount.line() for mount in mounts), *inside]
 
     def enter(self) -> list[str]:
