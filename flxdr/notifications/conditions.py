@@ -16,7 +16,7 @@ from federation.selectors import attention, confirmations
 from flxdr.core.clock import format_timestamp
 from flxdr.core.errors import FlxdrError
 from flxdr.notifications import kinds
-from flxdr.platform.telemetry.selectors import oldest_waiting
+from flxdr.platform.telemetry.selectors import oldest_waiting, refused
 from ledger.models import Approval
 
 ABORTED = "aborted"
@@ -172,6 +172,14 @@ def stuck_telemetry(now: datetime) -> Iterator[Finding]:
         yield Finding(kinds.TELEMETRY_STUCK, "outbox", data)
 
 
+def refused_telemetry(now: datetime) -> Iterator[Finding]:
+    """The sink will not have an event that was set aside; nothing but an operator sends it again."""
+    oldest = refused().first()
+    if oldest is not None:
+        data = {"since_at": format_timestamp(oldest.event.at), "reason": oldest.last_error}
+        yield Finding(kinds.TELEMETRY_REFUSED, "outbox", data)
+
+
 CONDITIONS = (
     Condition("waiting organisations", frozenset({kinds.ORGANIZATION_WAITING}), waiting_organizations),
     Condition("silent organisations", frozenset({kinds.ORGANIZATION_SILENT}), silent_organizations),
@@ -182,4 +190,5 @@ CONDITIONS = (
     Condition("verifications", frozenset({kinds.CHAIN_UNVERIFIED}), unverified_chain),
     Condition("privacy budgets", frozenset({kinds.BUDGET_LOW, kinds.BUDGET_EXHAUSTED}), short_budgets),
     Condition("telemetry", frozenset({kinds.TELEMETRY_STUCK}), stuck_telemetry),
+    Condition("refused telemetry", frozenset({kinds.TELEMETRY_REFUSED}), refused_telemetry),
 )

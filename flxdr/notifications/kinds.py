@@ -67,6 +67,7 @@ CHAIN_UNVERIFIED = "chain_unverified"
 BUDGET_LOW = "budget_low"
 BUDGET_EXHAUSTED = "budget_exhausted"
 TELEMETRY_STUCK = "telemetry_stuck"
+TELEMETRY_REFUSED = "telemetry_refused"
 CHECK_FAILED = "check_failed"
 TEST = "test"
 
@@ -133,6 +134,12 @@ KINDS: Mapping[str, Kind] = {
         _("Telemetry is not delivered: the oldest event waits since %(since_at)s, attempts so far: %(attempts)s."),
         _("Telemetry is delivered again."),
         lambda data: _admin("platform_outboxevent", sent_at__isempty="1"),
+    ),
+    TELEMETRY_REFUSED: Kind(
+        Severity.WARNING,
+        _("The telemetry sink refuses events, which are set aside, since %(since_at)s: %(reason)s"),
+        _("No telemetry event is set aside any more."),
+        lambda data: _admin("platform_outboxevent", refused_at__isempty="0"),
     ),
     CHECK_FAILED: Kind(
         Severity.WARNING,

@@ -23,7 +23,7 @@ from flxdr.notifications.models import Notification
 from flxdr.notifications.services.review import review
 from flxdr.platform.audit import record_event
 from flxdr.platform.models import OutboxEvent
-from flxdr.platform.telemetry.outbox import drain
+from flxdr.platform.telemetry.outbox import drain, retry_refused
 from ledger.models import Block
 from ledger.services.proposals import expire_due
 from ledger.services.verified import verify_stored
@@ -293,6 +293,19 @@ def test_no_budget_where_rounds_cost_nothing(
     env(privacy_mode="organization", training_rounds=1)
     reserve(1, clock)
     env(privacy_mode="none")
+    assert reviewed() == {}
+
+
+def test_telemetry_is_refused(clock: ManualClock, reviewed: Reviewed) -> None:
+    with transaction.atomic():
+        event = record_event(kind="a.b", actor="a", subject="s", data={}, clock=clock)
+    OutboxEvent.objects.filter(event=event).update(refused_at=clock.now(), last_error="Kafka: too large")
+    (refused,) = reviewed()[kinds.TELEMETRY_REFUSED]
+    assert refused.text == (
+        "The telemetry sink refuses events, which are set aside, since 2100-01-01 00:00 UTC: Kafka: too large"
+    )
+    retry_refused(actor="command", clock=clock)
+    drain(clock=clock)
     assert reviewed() == {}
 
 

@@ -78,6 +78,22 @@ def test_the_stream_of_an_event_is_its_subject_unless_told(clock: ManualClock) -
 
 
 @pytest.mark.django_db
+def test_the_release_before_still_writes_during_an_upgrade(clock: ManualClock) -> None:
+    record(1, clock)
+    (event,) = OutboxEvent.objects.filter(sent_at=None).values_list("event", flat=True)
+    OutboxEvent.objects.filter(event=event).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO platform_outboxevent (event_id, attempts, last_error, token, lease_until)"
+            " VALUES (%s, 0, '', '', NULL)",
+            [event],
+        )
+    sink = ListSink()
+    assert drain(sink=sink, clock=clock) == 1
+    assert (sink.events[0]["stream"], sink.events[0]["late"]) == ("s-0", False)
+
+
+@pytest.mark.django_db
 def test_more_events_than_a_batch(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "BATCH", 2)
     record(5, clock)
