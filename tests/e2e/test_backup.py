@@ -16,7 +16,8 @@ from tests.e2e.federation import Federation
 from tests.support.processes import REPOSITORY, Coordinator
 from tests.support.services import postgres_database
 
-BACKUPS = 10
+BACKUPS = 5
+"""With each of the two pairs of database and queue."""
 
 
 def test_every_backup_in_the_middle_of_rounds_holds(federation: Federation, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, get_commands
 from django.utils.text import slugify
 
 from federation.services import rounds
@@ -25,13 +25,17 @@ from federation.services.reconcile import reconcile
 from flxdr.backup.making import make_backup
 from flxdr.core.clock import ManualClock, SystemClock
 from flxdr.diagnosis.diagnosis import diagnose
-from flxdr.env import BASE_DIR
+from flxdr.env import BASE_DIR, Env
 from flxdr.platform.api import probes
+from flxdr.platform.configuration import variables_of
+from privacy import selectors
+from privacy.errors import BudgetExhausted
 from tests.federation.closed_rounds import MODEL
 from tests.site.backups import manage
 from tests.support.federation import SimulatedFederation
 from tests.support.services import postgres_database
 
+OTHER = "edge-normaliser"
 DOCUMENT = (BASE_DIR / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
@@ -183,6 +187,35 @@ def test_an_organisation_that_missed_its_round(clock: ManualClock) -> None:
     assert failed.where == "docs/troubleshooting.md#an-organisation-missed-its-round"
 
 
+@pytest.mark.django_db
+def test_an_exhausted_budget_and_a_larger_one(clock: ManualClock, env: Callable[..., object]) -> None:
+    """What was spent stays spent: of the larger total only the difference is there."""
+    env(privacy_mode="record", privacy_epsilon=1.0, training_rounds=4)
+    SimulatedFederation(clock).enrol("alpha", "beta")
+    rounds.start_round(actor="operator", model_name=MODEL, privacy={"epsilon_ppm": 1_000_000}, clock=clock)
+    with pytest.raises(BudgetExhausted):
+        rounds.start_round(actor="operator", model_name=OTHER, privacy={"epsilon_ppm": 10_000}, clock=clock)
+    found = {each.text: each.where for each in diagnose(clock.now()) if each.part == "budget_exhausted"}
+    assert set(found.values()) == {"docs/troubleshooting.md#privacy-budget-exhausted"}
+    assert any("alpha pays for no further round" in text for text in found)
+    env(privacy_epsilon=2.0)  # as after a restart with FL_PRIVACY_EPSILON=2
+    assert not [each for each in diagnose(clock.now()) if each.part == "budget_exhausted"]
+    rounds.start_round(actor="operator", model_name=OTHER, privacy={"epsilon_ppm": 500_000}, clock=clock)
+    remaining = selectors.budget("alpha")["epsilon_remaining"]
+    assert 0 < remaining < 1
+
+
+@pytest.mark.django_db
+def test_a_longer_timeout_is_of_later_rounds(clock: ManualClock, env: Callable[..., object]) -> None:
+    SimulatedFederation(clock).enrol("alpha", "beta")
+    before = rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
+    env(federation_timeout=900)
+    after = rounds.start_round(actor="operator", model_name=OTHER, clock=clock)
+    before.refresh_from_db()
+    assert before.deadline - clock.now() == timedelta(seconds=600)
+    assert after.deadline - clock.now() == timedelta(seconds=900)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_last_backup(tmp_path: Path, env: Callable[..., object]) -> None:
     clock = SystemClock()
@@ -216,3 +249,21 @@ def test_every_paragraph_is_there() -> None:
     headings = {slugify(line.lstrip("# ")) for line in DOCUMENT.splitlines() if line.startswith("#")}
     assert {"database-locked", "privacy-budget-exhausted"} <= named
     assert named <= headings, named - headings
+
+
+def test_every_code_and_command_is_there() -> None:
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for app in ("flxdr", "federation", "ledger", "privacy")
+        for path in (BASE_DIR / app).rglob("*.py")
+    )
+    words = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", DOCUMENT))
+    assert {"budget_exhausted", "blob_damaged", "too_few_submissions", "token_expired"} <= words
+    assert {word for word in words if f'"{word}"' not in code} <= set(get_commands()) | {"min_orgs_required"}
+    commands = set(
+        re.findall(r"(?:manage\.py|`)\s?(backup|restore|restore_chain|verify_chain|diagnose|check)\b", DOCUMENT)
+    )
+    assert commands == {"backup", "restore_chain", "verify_chain", "diagnose", "check"}
+    variables = set(re.findall(r"`((?:FL|JARVIS|PQC|TELEMETRY)_[A-Z0-9_]+)`", DOCUMENT))
+    known = {declared.name for declared in variables_of(Env).values()}
+    assert variables - known <= {"FL_DATA_DIR", "FL_BLOBS_S3_BUCKET"}
