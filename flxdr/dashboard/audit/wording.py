@@ -38,6 +38,7 @@ SENTENCES: dict[str, str] = {
     "enrolment_token.revoked": _("revoked an enrolment token of %(subject)s"),
     "genesis.replaced": _("replaced the genesis of a new database, %(subject)s"),
     "governance.proposed": _("proposed %(subject)s: %(entry)s"),
+    "model.adopted": _("stored %(subject)s of %(model)s again, which the chain released"),
     "model.released": _("released %(subject)s"),
     "model.withdrawn": _("withdrew %(subject)s of %(model)s"),
     "notification.closed": _("closed the notification %(subject)s"),
