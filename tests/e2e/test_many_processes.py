@@ -65,7 +65,11 @@ def machines(object_server: ObjectServer, tmp_path_factory: pytest.TempPathFacto
             "FL_AGGREGATION_SHARD_VALUES": "8192",  # 512 coordinates a shard
             "FL_DATABASE_POOL": str(POOL),
         }
-        here, there = (stack.enter_context(Coordinator(folder / name, environment)) for name in ("here", "there"))
+        here, there = (Coordinator(folder / name, environment) for name in ("here", "there"))
+        for coordinator in (here, there):  # the first one migrates
+            coordinator.start()
+            stack.callback(coordinator.stop)
+            coordinator.wait_ready(timeout=180)
         stack.enter_context(_worker(folder / "worker", environment))
         members = [
             *stack.enter_context(organizations(folder / "theirs", here.url, 2)),

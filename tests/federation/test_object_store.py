@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from federation.models import TrainingRound
 from federation.services import aggregation, reconcile
+from federation.services.aggregation import claims, inputs
 from federation.services.queue import AGGREGATE_ROUND
 from federation.services.retention import discard_updates
 from flxdr.core.clock import ManualClock
@@ -19,6 +20,7 @@ from flxdr.env import Env
 from flxdr.platform.errors import StorageUnavailable
 from flxdr.platform.storage import scratch
 from flxdr.platform.storage.blobs import blobs
+from flxdr.platform.storage.bucket import Bucket
 from tests.federation.closed_rounds import collected
 from tests.federation.sharded_rounds import FEWEST, SHARDED, WIDTH, result, start, undone, work_off
 from tests.federation.test_recomputation import recomputed, released
@@ -83,6 +85,27 @@ def test_a_round_waits_for_a_bucket_that_does_not_answer(
     work_off(waiting, clock)
     waiting.refresh_from_db()
     assert waiting.status == "verifying"
+
+
+def test_a_shard_keeps_its_lease_while_its_files_are_fetched(
+    large: TrainingRound, clock: ManualClock, env: Callable[..., Env], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file takes half a lease."""
+    aggregation.aggregate_round(round_id=large.round_id, clock=clock)
+    shard = large.shards.all()[0]
+    env(data_dir=tmp_path / "another-machine")
+    original = Bucket.download
+    monkeypatch.setattr(inputs, "_RENEWAL_SECONDS", 0.0)
+
+    def slow(self: Bucket, name: str) -> Iterator[bytes]:
+        assert not claims.shards_due(clock.now()).filter(pk=shard.pk).exists()
+        yield from original(self, name)
+        clock.advance(aggregation.LEASE / 2)
+
+    monkeypatch.setattr(Bucket, "download", slow)
+    before = clock.now()
+    assert aggregation.aggregate_shard(shard_id=shard.pk, clock=clock)
+    assert clock.now() - before >= aggregation.LEASE * 3
 
 
 def test_a_damaged_object_fails_the_round_that_needs_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from flxdr.platform.storage.blobs import blobs
 from models_ml.codec import ModelSchema
 from models_ml.errors import NotCanonicalModel
 from models_ml.vector_file import StoredVector, open_vector
+
+_RENEWAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,37 @@ def verify(training_round: TrainingRound, parent: ModelVersion, renew: Callable[
         BlobMissing: a file is gone.
         BlobDamaged: a file has changed.
     """
+    store = blobs()
+    for digest in _digests(training_round, parent):
+        store.verify(digest)
+        renew()
+
+
+def fetch(training_round: TrainingRound, parent: ModelVersion, renew: Callable[[], None]) -> None:
+    """Have every file at hand: where they are in a bucket, a machine that has none of them yet needs its time.
+
+    Args:
+        renew: called every few seconds.
+
+    Raises:
+        BlobMissing, BlobDamaged: as `verify`, of what is fetched.
+    """
+    store, renewed = blobs(), time.monotonic()
+    for digest in _digests(training_round, parent):
+        store.path(digest)
+        if time.monotonic() - renewed > _RENEWAL_SECONDS:
+            renew()
+            renewed = time.monotonic()
+
+
+def _digests(training_round: TrainingRound, parent: ModelVersion) -> list[str]:
+    """What the aggregation reads."""
     config = RoundConfig.decode(bytes(training_round.config))
     stored = training_round.masked_means if training_round.step else training_round.submissions
     digests = [parent.blob_digest, *stored.values_list("update_digest", flat=True)]
     if config.optimizer_state_hash is not None:
         digests.append(config.optimizer_state_hash)
-    store = blobs()
-    for digest in digests:
-        store.verify(digest)
-        renew()
+    return digests
 
 
 @contextmanager

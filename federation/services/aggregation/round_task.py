@@ -37,6 +37,7 @@ def _next_step(claim: RoundClaim) -> bool:
     parent = inputs.parent_of(training_round)
     if training_round.shards.exists():
         with inputs.damage_told_from_trouble(training_round, claim.renew):
+            inputs.fetch(training_round, parent, claim.renew)
             return shards.advance(claim, inputs.assemble(training_round, parent))
     if training_round.step and not sums.unmask(claim, ModelSchema.from_json(parent.schema)):
         return False

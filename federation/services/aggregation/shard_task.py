@@ -25,6 +25,8 @@ def aggregate_shard(*, shard_id: int, clock: Clock) -> bool:
 def _work(claim: ShardClaim) -> bool:
     training_round = claim.training_round
     with inputs.damage_told_from_trouble(training_round, claim.renew):
-        found = inputs.assemble(training_round, inputs.parent_of(training_round))
+        parent = inputs.parent_of(training_round)
+        inputs.fetch(training_round, parent, claim.renew)
+        found = inputs.assemble(training_round, parent)
         shards.finish(claim, shards.run(claim, found))
     return True
