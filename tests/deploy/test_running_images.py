@@ -20,6 +20,7 @@ import httpx
 import pytest
 import redis
 
+from flxdr.core.version import VERSION
 from tests.deploy import compose, manifests
 from tests.support.dockerfile import parse
 from tests.support.image import NOT_EXECUTED, Container, Image, build, build_context
@@ -215,6 +216,7 @@ def test_the_services_serve_a_request_and_run_its_task(running: Project) -> None
     answer = running.get(f"{API}/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
     eventually(lambda: running.get("/readyz").status_code == 200, what="everything is ready", timeout=60)
+    assert running.get(f"{API}/info").json()["version"] == VERSION
     assert running.get(f"{API}/federation/organizations").status_code == 401
     assert running.connects(as_user=running.services["nginx"]["user"])
     assert not running.connects(as_user="101:101")
@@ -244,7 +246,7 @@ def test_a_pod_waits_for_the_migrations_then_answers_its_probes(running: Project
 
 def test_one_container_is_a_whole_coordinator_as_the_guide_starts_it(image: Image, tmp_path: Path) -> None:
     """`docker run -e FL_PRIVACY_EPSILON=1.0 -e FL_BLOCKCHAIN_DB_PATH=/data/fl_blockchain.db -v /data:/data`."""
-    state = tmp_path / "data"
+    state = tmp_path / "state"
     state.mkdir()
     os.chown(state, 10001, 10001)
     environment = {"FL_PRIVACY_EPSILON": "1.0", "FL_BLOCKCHAIN_DB_PATH": "/data/fl_blockchain.db"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,6 +17,7 @@ from rest_framework.viewsets import ViewSet
 
 from flxdr.core.clock import SystemClock, format_timestamp
 from flxdr.core.protocol import PROTOCOL_VERSION
+from flxdr.core.version import VERSION
 from flxdr.platform.api.parameters import strict_query
 
 CONTRACT_PREFIX = "contract-"
@@ -84,7 +84,7 @@ class SystemViewSet(ViewSet):
         return Response(
             {
                 "system": "FL+Blockchain XDR",
-                "version": version("flxdr"),
+                "version": VERSION,
                 "components": [
                     name
                     for name, module in COMPONENTS.items()
