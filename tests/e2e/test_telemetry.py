@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from tests.e2e.federation import Federation, running
 from tests.support.kafka import KafkaCluster, Message, kafka_cluster
 from tests.support.processes import Coordinator, eventually
-from tests.support.services import postgres_database, redis_database
 
 RECORDED = """
 import json
@@ -44,15 +42,12 @@ def cluster() -> Iterator[KafkaCluster]:
 
 @pytest.fixture
 def federation(cluster: KafkaCluster, tmp_path: Path) -> Iterator[Federation]:
-    with ExitStack() as stack:
-        environment = {
-            "TELEMETRY_BACKEND": "kafka",
-            "TELEMETRY_KAFKA_BROKERS": cluster.address,
-            "DATABASE_URL": stack.enter_context(postgres_database(tmp_path / "services")),
-            "REDIS_URL": stack.enter_context(redis_database(tmp_path / "services")),
-        }
-        coordinator = stack.enter_context(Coordinator(tmp_path / "state", environment))
-        yield stack.enter_context(running(coordinator, tmp_path / "organizations", members=2))
+    environment = {"TELEMETRY_BACKEND": "kafka", "TELEMETRY_KAFKA_BROKERS": cluster.address}
+    with (
+        Coordinator(tmp_path / "state", environment) as coordinator,
+        running(coordinator, tmp_path / "organizations", members=2) as federation,
+    ):
+        yield federation
 
 
 def test_rounds_wait_for_no_broker_and_every_event_arrives_in_order(

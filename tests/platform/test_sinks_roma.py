@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+import trustme
 
 from flxdr.platform.telemetry.sinks.interface import EventsRefused, SinkUnavailable
 from flxdr.platform.telemetry.sinks.roma import RomaSink
@@ -20,7 +23,7 @@ Answer = Callable[[socket.socket, threading.Event], None]
 
 
 @contextmanager
-def server(answer: Answer) -> Iterator[tuple[RomaSink, list[bytes]]]:
+def server(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[tuple[RomaSink, list[bytes]]]:
     """A sink that posts to a server which reads one request a connection and then does `answer`; the requests."""
     requests: list[bytes] = []
     over = threading.Event()
@@ -28,8 +31,8 @@ def server(answer: Answer) -> Iterator[tuple[RomaSink, list[bytes]]]:
 
         def serve() -> None:
             while not over.is_set():
-                connection, _ = listener.accept()
-                with connection, suppress(OSError):
+                plain, _ = listener.accept()
+                with plain, suppress(OSError), _secured(plain, tls) as connection:
                     if request := _request(connection):
                         requests.append(request)
                         answer(connection, over)
@@ -38,12 +41,17 @@ def server(answer: Answer) -> Iterator[tuple[RomaSink, list[bytes]]]:
         thread.start()
         port = listener.getsockname()[1]
         try:
-            yield RomaSink(url=f"http://127.0.0.1:{port}/mq", token="secret", topic="soc", seconds=0.5), requests
+            scheme = "https" if tls else "http"
+            yield RomaSink(url=f"{scheme}://127.0.0.1:{port}/mq", token="secret", topic="soc", seconds=0.5), requests
         finally:
             over.set()
             socket.create_connection(("127.0.0.1", port)).close()
             thread.join(10)
             assert not thread.is_alive()
+
+
+def _secured(connection: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
+    return tls.wrap_socket(connection, server_side=True) if tls else connection.dup()
 
 
 def _request(connection: socket.socket) -> bytes:
@@ -138,6 +146,40 @@ def test_of_a_long_answer_only_the_status_is_read() -> None:
     with server(endless) as (sink, _):
         sink.send([event(1)])
         assert time.monotonic() - begin < 0.5
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's certificate of an authority that this process trusts."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return context
+
+
+def test_over_tls(tls: ssl.SSLContext) -> None:
+    with server(status(200), tls) as (sink, requests):
+        sink.send([event(1)])
+    assert len(requests) == 1
+
+
+def test_over_tls_byte_by_byte(tls: ssl.SSLContext) -> None:
+    begin = time.monotonic()
+    with server(byte_by_byte, tls) as (sink, _), pytest.raises(SinkUnavailable):
+        sink.send([event(1)])
+    assert time.monotonic() - begin < 5
+
+
+def test_an_authority_that_nobody_trusts(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with (
+        server(status(200), tls) as (sink, requests),
+        pytest.raises(SinkUnavailable, match="VERIFY_FAILED"),
+    ):
+        sink.send([event(1)])
+    assert requests == []
 
 
 def test_nobody_listens() -> None:
