@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 from django.conf import settings
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
+from flxdr.celery import forget_the_task, name_the_task
 from flxdr.platform.logging import log_to_stdout, logging_configuration
 
 
@@ -49,6 +50,33 @@ def test_lines_carry_their_context(log_file: Path, capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     assert "round_id=round-1" in captured.err
     assert captured.out == ""
+
+
+def test_a_tasks_lines_name_it_and_its_round_and_the_next_ones_do_not(log_file: Path) -> None:
+    configure(log_file)
+    log = structlog.get_logger("flxdr.test")
+    name_the_task(task_id="t1", kwargs={"round_id": "round-1"})
+    log.info("of the round")
+    name_the_task(task_id="t2", kwargs={"shard_id": 7})
+    log.info("of another task")
+    forget_the_task()
+    log.info("of none")
+    context = [{key: line.get(key) for key in ("task_id", "round_id")} for line in lines(log_file)]
+    assert context == [
+        {"task_id": "t1", "round_id": "round-1"},
+        {"task_id": "t2", "round_id": None},
+        {"task_id": None, "round_id": None},
+    ]
+
+
+@pytest.mark.django_db
+def test_a_requests_lines_name_it_and_its_round(log_file: Path) -> None:
+    configure(log_file)
+    answer = Client(headers={"host": "localhost"}, REMOTE_ADDR="127.0.0.1").get(
+        "/api/fl-blockchain/federation/round/round-7/status"
+    )
+    (line,) = [line for line in lines(log_file) if line["logger"] == "django.request"]
+    assert (line["round_id"], line["request_id"]) == ("round-7", answer["X-Request-Id"])
 
 
 def test_exceptions_are_written_with_their_trace(log_file: Path) -> None:
