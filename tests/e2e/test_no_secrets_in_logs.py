@@ -264,6 +264,7 @@ def refuse_what_is_no_token(stage: Stage) -> None:
     token = stage.hidden.known["FL_METRICS_TOKEN"].decode()
     figures = httpx.get(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"})
     assert figures.status_code == 200
+    assert set(re.findall(r"^flxdr_source_up.* (\S+)$", figures.text, flags=re.MULTILINE)) == {"1.0"}, figures.text
     stage.keep("metrics", figures.text)
 
 
