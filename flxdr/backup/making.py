@@ -41,6 +41,7 @@ from ledger.services import exporting
 CHAIN, CHECKPOINT, KEYS = "chain.jsonl", "checkpoint.json", "keys"
 MADE = "backup.made"
 PARTIAL = ".partial-"
+_ATTEMPTS = 3
 _log = structlog.get_logger("flxdr.backup")
 
 
@@ -184,15 +185,19 @@ class _Draft:
             if linked is not None:
                 self._linked += 1
                 return linked
-        try:
-            entry = files.copy(blobs().verify(digest), target)
-        except (BlobMissing, BlobDamaged, FileNotFoundError) as error:
-            _log.warning("a file is not to be had", digest=digest, reason=str(error))
-            return None
-        if entry.sha256 != digest:  # it changed after it was looked at
-            target.unlink()
-            return None
-        return entry
+        for _ in range(_ATTEMPTS):
+            try:
+                entry = files.copy(blobs().verify(digest), target)
+            except (BlobMissing, BlobDamaged) as error:
+                _log.warning("a file is not to be had", digest=digest, reason=str(error))
+                return None
+            except FileNotFoundError:  # a copy that a cache gave up after it was verified
+                target.unlink(missing_ok=True)
+                continue
+            if entry.sha256 == digest:
+                return entry
+            target.unlink()  # it changed after it was looked at
+        return None
 
 
 def _discarded(digests: list[str], clock: Clock) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
 from django.db import connection
 
 from federation.models import TrainingRound
@@ -28,6 +29,7 @@ from flxdr.backup.making import PARTIAL, backups_in, make_backup
 from flxdr.backup.rotation import rotate
 from flxdr.backup.verification import verify_backup
 from flxdr.core.clock import SystemClock
+from flxdr.env import BASE_DIR
 from flxdr.platform.models import AuditEvent, UsedToken
 from flxdr.platform.storage.blobs import blobs
 from tests.site.backups import answer, manage, seed
@@ -287,3 +289,36 @@ def test_no_room_leaves_nothing(own: dict[str, str], tmp_path: Path, limit_bytes
     refused = manage(own, "backup", str(into), code=2, limit_bytes=limit_bytes)
     assert "no backup" in refused.stderr
     assert [path.name for path in into.iterdir()] == [".lock"]
+
+
+def test_the_documented_options_are_there() -> None:
+    document = (BASE_DIR / "docs" / "backup.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(--[a-z][a-z0-9-]+)", document))
+    offered = {
+        option
+        for command in ("backup", "restore", "verify_chain", "restore_chain")
+        for action in load_command_class(get_commands()[command], command).create_parser("manage.py", command)._actions
+        for option in action.option_strings
+    }
+    assert {"--keep", "--with-keys", "--verify", "--sha256", "--checkpoint", "--genesis", "--replace"} <= named
+    assert named <= offered
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_a_cache_gave_up_is_asked_for_again(
+    stored: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, lost = files.copy, [stored[1]]
+
+    def gone_once(source: Path, target: Path) -> manifest.FileEntry:
+        if target.name in lost:
+            lost.remove(target.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+            raise FileNotFoundError(source)
+        return copy(source, target)
+
+    monkeypatch.setattr(files, "copy", gone_once)
+    made = make_backup(into=tmp_path, clock=CLOCK)
+    assert (lost, made.manifest.missing, made.manifest.blobs) == ([], (), 3)
+    verify_backup(made.folder, clock=CLOCK)
