@@ -69,6 +69,7 @@ docs: $(DEPS) ## write the documents that are generated from the code
 	$(BIN)/python manage.py settings_doc
 	$(BIN)/python -m benchmarks.attacks --write
 	$(BIN)/python -m benchmarks --document
+	$(BIN)/python -m benchmarks.scale_document --write
 
 screenshots: $(DEPS) ## make the pictures of docs/ anew, in the browser tests (needs `make browser`)
 	REFRESH_SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 tests/browser/test_every_page.py
