@@ -36,7 +36,7 @@ verify: $(DEPS) ## does this installation work? seven groups, each the real thin
 test: $(DEPS) ## the whole test suite (TESTS=path for a part of it)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
-test-faults: $(DEPS) ## every fault that this must survive, into docs/reliability.md (FAULTS_SEED=n; at most 40 minutes)
+test-faults: $(DEPS) ## every fault that this must survive, into docs/reliability.md (FAULTS_SEED=n; meant to take 40 minutes)
 	FAULTS=all FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-3} $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 	  tests/faults tests/api/test_every_operation.py tests/api/test_update_parsers.py tests/api/test_body.py \
 	  tests/platform/test_tokens.py tests/core

@@ -96,7 +96,8 @@ TEMPLATES = [
 # Without WAL and IMMEDIATE a good part of concurrent write transactions fails with "database is locked".
 DATABASES: dict[str, Any]
 if FLXDR.database_url:
-    DATABASES = {"default": dict(dj_database_url.parse(FLXDR.database_url, conn_max_age=0))}
+    # Checked when a request or a task takes a connection: after a restart of the server all of the pool's are dead.
+    DATABASES = {"default": dict(dj_database_url.parse(FLXDR.database_url, conn_max_age=0, conn_health_checks=True))}
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
         "min_size": 1,
         "max_size": FLXDR.database_pool,

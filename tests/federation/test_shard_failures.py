@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from federation.aggregation import engine
 from federation.errors import SubmissionDamaged
@@ -98,7 +98,14 @@ class TestEnds:
         large.refresh_from_db()
         assert (large.status, large.failure_code) == ("failed", "aggregation_failed")
 
-    @pytest.mark.parametrize("trouble", [OperationalError("database is locked"), OSError(28, "No space left")])
+    @pytest.mark.parametrize(
+        "trouble",
+        [
+            OperationalError("database is locked"),
+            InterfaceError("the connection is closed"),
+            OSError(28, "No space left"),
+        ],
+    )
     def test_trouble_that_passes_gives_the_shard_back(
         self, large: TrainingRound, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, trouble: Exception
     ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import Error as AnyDatabaseError
+from django.db import transaction
 
 from federation.models import TrainingRound
 from federation.services import round_failure
@@ -47,7 +48,7 @@ def _attempt(claim: RoundClaim | ShardClaim, work: Callable[[], bool]) -> bool:
         _log.warning("results of other workers are lost; the round starts over")
         shards.start_over(claim)
         return False
-    except (DatabaseError, OSError, StorageUnavailable) as error:
+    except (AnyDatabaseError, OSError, StorageUnavailable) as error:
         _log.warning("given back for a later attempt", claim=str(claim), reason=f"{type(error).__name__}: {error}")
         claim.give_up()
         raise
