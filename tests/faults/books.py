@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import psycopg
 
-from tests.support.processes import Coordinator
+from tests.support.processes import Coordinator, eventually
 
 
 class Books:
@@ -21,7 +21,18 @@ class Books:
         self._file = coordinator.data_dir / "fl_blockchain.db"
 
     def rows(self, question: str, *values: Any) -> Sequence[tuple[Any, ...]]:
-        """Ask in SQL, with `?` for every value."""
+        """Ask in SQL, with `?` for every value, as often as it takes: the database may be what a test has broken."""
+        found: list[Sequence[tuple[Any, ...]]] = []
+
+        def ask() -> bool:
+            with suppress(psycopg.OperationalError, sqlite3.OperationalError):
+                found.append(self._ask(question, values))
+            return bool(found)
+
+        eventually(ask, what="the database answers the test", timeout=120, every=0.2)
+        return found[0]
+
+    def _ask(self, question: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         if self._url:
             with psycopg.connect(self._url, autocommit=True) as connection:
                 return connection.execute(question.replace("?", "%s"), values).fetchall()

@@ -125,7 +125,7 @@ def struck(folder: Path, point: Point, blow: Callable[[], None], *, timeout: flo
     for left in folder.glob("reached*"):
         left.unlink()
     fresh = folder / "arming"
-    fresh.write_text(point.at)
+    fresh.write_text(f"{point.part} {point.at}")
     thread = Blow(folder, blow, timeout=timeout)
     fresh.rename(folder / "armed")
     thread.start()

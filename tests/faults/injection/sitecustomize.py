@@ -1,8 +1,9 @@
 """Loaded by every process of a coordinator under test, by PYTHONPATH: stops it at a named point of the product's code.
 
-The file `armed` in the folder that FAULT_STOPS names holds `module:function:before|after`. The first process that gets
-there takes the file (so that nobody else stops), writes its process id into `reached`, and stops, as SIGSTOP stops it:
-in the middle of whatever it holds. The test kills whom it wants to kill, and lets the stopped one go on if it lives.
+The file `armed` in the folder that FAULT_STOPS names holds a part of the coordinator, `web` or `worker`, and
+`module:function:before|after`. The first process of that part that gets there takes the file (so that nobody else
+stops), writes its process id into `reached`, and stops, as SIGSTOP stops it: in the middle of whatever it holds. The
+test kills whom it wants to kill, and lets the stopped one go on if it lives.
 The file `clock` moves the product's clock. Nothing of the product knows of this.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 
 CLOCK = "flxdr.core.clock"
 LEASES = "federation.services.aggregation.claims"
+PART = next((part for part in ("gunicorn", "worker", "beat") if part in sys.orig_argv), "").replace("gunicorn", "web")
 STOPS = Path(os.environ.get("FAULT_STOPS", "/nonexistent"))
 LEASE_SECONDS = os.environ.get("FAULT_LEASE_SECONDS")
 
@@ -31,7 +33,7 @@ def stop_here(point: str) -> None:
     """Stop this process if `point` is armed."""
     armed = STOPS / "armed"
     try:
-        if armed.read_text() != point:
+        if armed.read_text() != f"{PART} {point}":
             return
         armed.rename(STOPS / f"taken-{os.getpid()}")  # one of several that read the same takes it
     except FileNotFoundError:
