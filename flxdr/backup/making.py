@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -31,6 +30,7 @@ from flxdr.backup.databases.configured import database
 from flxdr.backup.errors import BackupConflict
 from flxdr.backup.manifest import Chain, FileEntry, Manifest, Software
 from flxdr.core.clock import Clock, format_timestamp
+from flxdr.core.version import VERSION
 from flxdr.platform.audit import record_event
 from flxdr.platform.errors import BlobDamaged, BlobMissing
 from flxdr.platform.models import AuditEvent
@@ -154,7 +154,7 @@ class _Draft:
 
     def _software(self) -> Software:
         applied = sorted(MigrationRecorder(connection).applied_migrations())
-        return Software(version("flxdr"), self._database.name, self._database.version(), dict(applied))
+        return Software(VERSION, self._database.name, self._database.version(), dict(applied))
 
     def _write(self, name: str, data: bytes) -> None:
         self._files[name] = files.write(self._folder / name, data)

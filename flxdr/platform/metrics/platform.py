@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
-from importlib.metadata import version
 
 from django.conf import settings
 
 from flxdr.core.clock import SystemClock
+from flxdr.core.version import VERSION
 from flxdr.platform import heartbeat
 from flxdr.platform.audit.selectors import last_event_at
 from flxdr.platform.broker import waiting_messages
@@ -39,7 +39,7 @@ def register() -> None:
 
 
 def machine() -> Iterator[Sample]:
-    yield INFO.at(1, version("flxdr"))
+    yield INFO.at(1, VERSION)
     disk = shutil.disk_usage(settings.FLXDR.data_dir)
     yield DISK_FREE.at(disk.free)
     yield DISK_SIZE.at(disk.total)
