@@ -21,6 +21,7 @@ from federation.round_config import RoundConfig
 from federation.services import model_versions, round_privacy, round_setup
 from flxdr.core.clock import Clock
 from flxdr.core.errors import FlxdrError
+from ledger.selectors.releases import releases_of
 from models_ml.fixed_point import MAX_UPDATE
 from privacy.selectors import Forecast
 from privacy.services import budget
@@ -162,7 +163,10 @@ def _next_number(model_name: str, requested: int | None) -> int:
             action="Wait until it has ended, or abort it.",
             round_id=open_round.round_id,
         )
-    number: int = (rounds.aggregate(last=Max("number"))["last"] or 0) + 1
+    released = releases_of(model_name)
+    # The chain may know of later rounds than the rows do: it was restored further than its backup.
+    known = max(rounds.aggregate(last=Max("number"))["last"] or 0, released.newest.round_number if released else 0)
+    number = known + 1
     if requested is not None and requested != number:
         raise WrongRoundNumber(
             f"round {requested} of {model_name} is not the next one", expected=str(number), next_round_number=number

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from federation.agent.errors import ChainContradiction
 from flxdr.backup.making import backups_in
 from flxdr.backup.verification import verify_backup
 from flxdr.core.clock import SystemClock
@@ -53,24 +56,50 @@ def _running(coordinator: Coordinator, *arguments: str) -> Iterator[subprocess.P
         process.wait()
 
 
-def test_the_federation_goes_on_from_a_backup(federation: Federation, tmp_path: Path) -> None:
-    """Restored on another machine, which the members find at the same address."""
-    old, into = federation.coordinator, tmp_path / "backups"
+def test_the_federation_goes_on_from_backups(federation: Federation, tmp_path: Path) -> None:
+    """Restored twice, each time on another machine, which the members find at the same address.
+
+    The first backup is behind what the agents saw: they refuse it until the export of later and a member's file of the
+    model make up for the rest. The second one is of now. Nobody goes back to the first coordinator: this test is last.
+    """
+    old, into, member = federation.coordinator, tmp_path / "backups", federation.members[0]
     federation.finish(federation.start_round())
-    now = json.loads(old.manage("backup", str(into), "--with-keys", "--json").stdout)["folder"]
-    federation.members[0].step()
-    held = federation.members[0].agent.home.folder / "checkpoint.json"
+    behind = _backup(old, into)
+    assert federation.finish(federation.start_round()) == "completed"
+    for each in federation.members:
+        each.step()
     old.manage("export_chain", str(tmp_path / "chain.jsonl"))
+    released = federation.get("federation/models")["models"][0]["model_hash"]
+    held = member.agent.home.folder / "checkpoint.json"
     old.stop()
+    with _elsewhere(old, tmp_path / "older") as older:
+        refused = older.manage("restore", behind, "--checkpoint", str(held), check=False)
+        assert (refused.returncode, "checkpoint_beyond_chain" in refused.stderr) == (1, True), refused.stderr
+        older.manage("restore", behind)
+        with older, pytest.raises(ChainContradiction, match="it went back"):
+            member.step()
+        older.manage("restore_chain", str(tmp_path / "chain.jsonl"))
+        older.manage("adopt_release", str(member.agent.home.models / f"{released}.safetensors"))
+        with older:
+            _finish_another(Federation(older, federation.members))
+            now = _backup(older, into)
     with _elsewhere(old, tmp_path / "new") as new:
         new.manage("restore", now, "--checkpoint", str(held))
         with new:
-            moved = Federation(new, federation.members)
-            before = len(moved.chain())
-            assert moved.finish(moved.start_round()) == "completed"
-            assert len(moved.chain()) == before + 1
+            _finish_another(Federation(new, federation.members))
             verified = json.loads(new.manage("verify_chain", "--recompute", "--json").stdout)
             assert (verified["chain_valid"], verified["recomputation"]["differing"]) == (True, [])
+
+
+def _backup(coordinator: Coordinator, into: Path) -> str:
+    return str(json.loads(coordinator.manage("backup", str(into), "--with-keys", "--json").stdout)["folder"])
+
+
+def _finish_another(federation: Federation) -> None:
+    before = len(federation.chain())
+    status = federation.finish(federation.start_round())
+    assert status == "completed", federation.get("federation/rounds")["rounds"][0]
+    assert len(federation.chain()) == before + 1
 
 
 @contextlib.contextmanager
