@@ -12,7 +12,7 @@ AGENT_IMAGE ?= flxdr-agent:latest
 
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help deps demo test test-faults lint format run-backend build-backend build-agent bench docs screenshots browser lock clean verify
+.PHONY: help deps demo test test-faults test-images lint format run-backend build-backend build-agent bench docs screenshots browser lock clean verify
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ test-faults: $(DEPS) ## every fault that this must survive, into docs/reliabilit
 	FAULTS=all FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-3} $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 	  tests/faults tests/api/test_every_operation.py tests/api/test_update_parsers.py tests/api/test_body.py \
 	  tests/platform/test_tokens.py tests/core
+
+test-images: $(DEPS) ## execute the Dockerfile's instructions and what compose and Kubernetes start (as root; minutes)
+	IMAGES=all $(BIN)/python -m pytest -n 1 tests/deploy
 
 lint: $(DEPS) ## formatting, style, types, import contracts, templates
 	$(BIN)/ruff check .

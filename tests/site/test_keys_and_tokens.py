@@ -74,7 +74,7 @@ def test_generated_keys_are_a_pair_that_the_environment_takes() -> None:
     lines = run("generate_keys")
     assert all(line.startswith("export ") for line in lines)
     environ = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-    assert set(environ) == {"PQC_SK_B64", "PQC_PK_B64", "API_HMAC_KEY", "SECRET_KEY"}
+    assert set(environ) == {"PQC_SK_B64", "PQC_PK_B64", "API_HMAC_KEY", "SECRET_KEY", "FL_METRICS_TOKEN"}
     key = PrivateKey(Algorithm.ML_DSA_65, base64.b64decode(environ["PQC_SK_B64"], validate=True))
     assert key.public == PublicKey.from_text(environ["PQC_PK_B64"])
     env = load(environ)

@@ -32,6 +32,7 @@ class Command(BaseCommand):
             "PQC_PK_B64": key.public.to_base64(),
             "API_HMAC_KEY": secrets.token_hex(32),
             "SECRET_KEY": secrets.token_hex(32),
+            "FL_METRICS_TOKEN": secrets.token_hex(32),
         }
         if folder is None:
             for name, value in values.items():
