@@ -1,4 +1,4 @@
-"""Tests that build and run containers' file systems are collected by `make test-images` (IMAGES=all), as root on Linux."""
+"""Tests of containers' file systems are collected by `make test-images` (IMAGES=all), as root on Linux."""
 
 from __future__ import annotations
 

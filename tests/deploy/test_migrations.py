@@ -73,6 +73,7 @@ REVIEWED = {
         INDEX.format("audit_at", "platform_auditevent"),
         INDEX.format("audit_actor", "platform_auditevent"),
     ],
+    "platform.0006_telemetry_streams": [CHECK.format("platform_outboxevent")],
     "privacy.0002_append_only": [TRIGGER],
     "privacy.0003_sampled_releases": [
         ROWS_CANNOT_BE_INSERTED.format("privacy_budgetentry.sampling_ppm"),

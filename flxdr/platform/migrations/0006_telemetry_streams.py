@@ -33,24 +33,6 @@ class Migration(migrations.Migration):
             models.DateTimeField(blank=True, help_text="set aside: the sink took others, not this one", null=True),
         ),
         migrations.RemoveIndex("outboxevent", "outbox_unsent"),
-        migrations.AddIndex(
-            "outboxevent",
-            models.Index(
-                condition=models.Q(("refused_at__isnull", True), ("sent_at__isnull", True)),
-                fields=["id"],
-                name="outbox_waiting",
-            ),
-        ),
-        migrations.AddIndex(
-            "outboxevent",
-            models.Index(condition=models.Q(("sent_at__isnull", False)), fields=["sent_at"], name="outbox_sent"),
-        ),
-        migrations.AddIndex(
-            "outboxevent",
-            models.Index(
-                condition=models.Q(("refused_at__isnull", False)), fields=["refused_at"], name="outbox_refused"
-            ),
-        ),
         migrations.AddConstraint(
             "outboxevent",
             models.CheckConstraint(
