@@ -17,7 +17,7 @@ TARGET = BASE_DIR / "docs" / "settings.md"
 INTRODUCTION = """\
 # Settings
 
-Written by `manage.py settings_doc` from `flxdr/env.py`; do not edit.
+Written by `manage.py settings_doc` from `flxdr/env/`; do not edit.
 
 Every setting is an environment variable, read once at the start. An empty variable counts as unset. A value that is not
 allowed stops the start: the message names the variable, the value and what is allowed. A secret (marked *secret*) may
