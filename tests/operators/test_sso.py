@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -137,6 +136,9 @@ def signed_with_the_client_secret(claims: Mapping[str, Any]) -> str:
     return jwt.encode(dict(claims), "of this test" * 4, algorithm="HS256", headers={"kid": providers.KEY_ID})
 
 
+LONG_AGO, FAR_AHEAD = 1_577_836_800, 4_102_444_800  # 2020 and 2100
+
+
 @pytest.mark.parametrize(
     "lie",
     [
@@ -148,11 +150,11 @@ def signed_with_the_client_secret(claims: Mapping[str, Any]) -> str:
         {"claims": {"azp": "another"}},
         {"claims": {"nonce": "of another sign-in"}},
         {"claims": {"nonce": None}},
-        {"claims": {"exp": int(time.time()) - 120}},
+        {"claims": {"exp": LONG_AGO}},
         {"claims": {"exp": None}},
         {"claims": {"exp": "soon"}},
-        {"claims": {"iat": int(time.time()) + 3600}},
-        {"claims": {"nbf": int(time.time()) + 3600}},
+        {"claims": {"iat": FAR_AHEAD}},
+        {"claims": {"nbf": FAR_AHEAD}},
         {"claims": {"sub": None}},
         {"claims": {"sub": ""}},
         {"claims": {"sub": "somebody-else"}},
