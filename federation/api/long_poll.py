@@ -72,7 +72,7 @@ class _Changes:
 
     def newest(self, now: float) -> int:
         """The number as it was at most `INTERVAL_SECONDS` ago, or a little longer while another thread reads it."""
-        if now - self._read_at >= INTERVAL_SECONDS and self._lock.acquire(blocking=False):
+        if not 0 <= now - self._read_at < INTERVAL_SECONDS and self._lock.acquire(blocking=False):
             try:
                 self._number = newest_event_number()
                 self._read_at = now

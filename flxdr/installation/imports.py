@@ -16,8 +16,8 @@ _PARTS = {
     "models_ml.registry": "MODELS",
 }
 """The guide's four components, and a name that each of them has to have."""
-_PROGRAMS = {"flxdr.gunicorn_config"}
-"""Read by the web server, in its own process."""
+_PROGRAMS = {"flxdr.gunicorn_config", "flxdr.wsgi"}
+"""Of the web server, in its own process: that it serves is shown by the coordinator that is started here."""
 
 
 def imports(packages: tuple[str, ...] = PACKAGES) -> str:

@@ -102,7 +102,8 @@ def test_groups_are_named_as_their_rows() -> None:
 def test_the_page_says_what_the_results_say(tmp_path: Path) -> None:
     written = tmp_path / "benchmarks.md"
     document.write(GROUPS, document.read(RESULTS), document.read_runs(runs_beside(RESULTS)), written)
-    assert document.DOCUMENT.read_text() == written.read_text(), "run `python -m benchmarks --document`"
+    same = document.DOCUMENT.read_text() == written.read_text()
+    assert same, "run `python -m benchmarks --document`"
 
 
 def test_the_page_shows_targets_machines_and_what_is_missed(tmp_path: Path) -> None:

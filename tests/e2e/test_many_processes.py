@@ -38,6 +38,7 @@ class Machines:
     here: Coordinator
     there: Coordinator
     worker: Path
+    working: psutil.Process
     federation: Federation
     bucket: ObjectServer
     database: str
@@ -70,7 +71,7 @@ def machines(object_server: ObjectServer, tmp_path_factory: pytest.TempPathFacto
             coordinator.start()
             stack.callback(coordinator.stop)
             coordinator.wait_ready(timeout=180)
-        stack.enter_context(_worker(folder / "worker", environment))
+        working = stack.enter_context(_worker(folder / "worker", environment))
         members = [
             *stack.enter_context(organizations(folder / "theirs", here.url, 2)),
             stack.enter_context(organizations(folder / "ours", there.url, 3))[2],
@@ -79,11 +80,11 @@ def machines(object_server: ObjectServer, tmp_path_factory: pytest.TempPathFacto
         for member in members:
             member.enrol()
         eventually(lambda: _admitted(federation), what=f"members\n{here.tail()}", timeout=120, every=0.2)
-        yield Machines(here, there, folder / "worker", federation, bucket, database)
+        yield Machines(here, there, folder / "worker", psutil.Process(working.pid), federation, bucket, database)
 
 
 @contextlib.contextmanager
-def _worker(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def _worker(folder: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "celery", "--app", "flxdr", "worker", "--pool", "threads", "--concurrency", "2"]
     with folder.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
@@ -94,7 +95,7 @@ def _worker(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
             stderr=log,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(timeout=40)
@@ -148,6 +149,11 @@ def test_three_campaigns_at_once(machines: Machines) -> None:
 def test_a_machine_dies_in_the_middle_of_a_shared_round(machines: Machines) -> None:
     federation = machines.federation
     round_id = federation.start_round(EDGE_CLASSIFIER)
+    pid = machines.here.pid("worker")
+    assert pid is not None
+    others = [psutil.Process(pid), machines.working]  # they wait until the one that dies is in the middle of it
+    for process in others:
+        process.suspend()
     for member in federation.members:
         member.step()
     states = (
@@ -167,6 +173,8 @@ def test_a_machine_dies_in_the_middle_of_a_shared_round(machines: Machines) -> N
             process.kill()
     assert len(psutil.wait_procs(family, timeout=20)[1]) == 0
     assert federation.status(round_id) == "aggregating"
+    for process in others:
+        process.resume()
     eventually(lambda: federation.status(round_id) == "verifying", what=machines.here.tail(), timeout=120)
     machines.there.start()
     machines.there.wait_ready()

@@ -91,5 +91,5 @@ def test_a_damaged_parent_is_the_coordinators_fault(
 ) -> None:
     blobs().path(ModelVersion.objects.get().blob_digest).write_bytes(b"tampered")
     with pytest.raises(BlobDamaged):
-        beta.submit_delta(normaliser, normaliser_delta())
+        beta.submit_delta(normaliser, normaliser_delta(), kind="weights")  # told from the parent
     assert counts("org-beta") == (0, 0, 0, 0)

@@ -174,7 +174,7 @@ def test_an_export_carries_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_coordinator_without_the_chains_key_exports_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ledger.management.commands.export_chain.coordinator_key", lambda: key_of("another"))
+    monkeypatch.setattr("ledger.services.exporting.coordinator_key", lambda: key_of("another"))
     file = tmp_path / "chain.jsonl"
     call_command("export_chain", str(file))
     assert "no checkpoint in the file" in capsys.readouterr().err

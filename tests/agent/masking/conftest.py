@@ -37,6 +37,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]
         return records[-1]
 
     monkeypatch.setattr(logging.Logger, "isEnabledFor", lambda *_: True)
+    monkeypatch.setattr(logging.Logger, "getEffectiveLevel", lambda *_: logging.NOTSET)
     logging.setLogRecordFactory(recorded)
     yield records
     logging.setLogRecordFactory(make)
