@@ -29,6 +29,7 @@ from benchmarks.measure import Row, versions
 from benchmarks.organizations import Organization, Request, connection, members, seal
 from benchmarks.services import SERVICES, SQLITE, described, services
 from benchmarks.stored import seconds_to_store
+from flxdr import gunicorn_config
 from tests.support.processes import API, REPOSITORY, Coordinator, clean_environment, eventually, free_port
 
 PARAMETERS = 250_000
@@ -186,9 +187,18 @@ def _bare(folder: Path) -> Iterator[str]:
     folder.mkdir(parents=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    application = ["gunicorn", "benchmarks.bare_site:application", "--config", "python:flxdr.gunicorn_config"]
+    options = {
+        "--bind": f"127.0.0.1:{port}",
+        "--workers": WEB_WORKERS,
+        "--worker-class": gunicorn_config.worker_class,
+        "--threads": gunicorn_config.threads,
+        "--keep-alive": gunicorn_config.keepalive,
+        "--limit-request-field_size": gunicorn_config.limit_request_field_size,
+        "--log-level": gunicorn_config.loglevel,
+    }
     server = subprocess.Popen(
-        [sys.executable, "-m", *application, "--bind", f"127.0.0.1:{port}", "--workers", str(WEB_WORKERS)],
+        [sys.executable, "-m", "gunicorn", "benchmarks.bare_site:application", "--no-control-socket"]
+        + [str(part) for option in options.items() for part in option],
         env=clean_environment({"BARE_FOLDER": str(folder), "PYTHONPATH": str(REPOSITORY)}),
         cwd=REPOSITORY,
     )
