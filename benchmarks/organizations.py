@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +39,23 @@ class Request:
     headers: dict[str, str]
 
 
+def submission_statement(current: Mapping[str, Any], *, org_id: str, wire_digest: str) -> bytes:
+    """What is said about a delta without noise that goes to the round `current`, as the API shows that."""
+    config = RoundConfig.decode(base64.b64decode(current["config"]))
+    return statements.submission(
+        chain_id=config.chain_id,
+        round_id=config.round_id,
+        config_hash=current["config_hash"],
+        org=org_id,
+        parent_hash=config.parent_hash,
+        kind="delta",
+        samples=1000,
+        privacy={"mechanism": "none"},
+        wire_digest=wire_digest,
+        metrics={"loss": 0.5},
+    )
+
+
 class Organization:
     """An organisation with an ML-DSA-65 key."""
 
@@ -64,20 +81,8 @@ class Organization:
     def prepare(self, update: dict[str, Any], model: str | None = None) -> Request:
         """The signed request that submits `update` to the current round of `model`."""
         current = self.waiting(model=model)["round"]
-        config = RoundConfig.decode(base64.b64decode(current["config"]))
         body = codec.encode(update)
-        statement = statements.submission(
-            chain_id=config.chain_id,
-            round_id=config.round_id,
-            config_hash=current["config_hash"],
-            org=self.org_id,
-            parent_hash=config.parent_hash,
-            kind="delta",
-            samples=1000,
-            privacy={"mechanism": "none"},
-            wire_digest=hashlib.sha256(body).hexdigest(),
-            metrics={"loss": 0.5},
-        )
+        statement = submission_statement(current, org_id=self.org_id, wire_digest=hashlib.sha256(body).hexdigest())
         signature = dsse.sign(self.key, dsse.SUBMISSION_TYPE, statement)
         envelope = statements.Envelope(statement, self.key.public.key_id, signature)
         headers = {

@@ -194,7 +194,7 @@ def rows() -> list[Row]:
     )
 
     def row(name: str, value: float, unit: str, limit: float | None = None) -> Row:
-        return Row(f"polling.{name}", value, None, None, unit, limit, None, note)
+        return Row(f"polling.{name}", round(value, 3), None, None, unit, limit, None, note)
 
     return [
         row("status_p50", percentile(measured.status_ms, 0.50), "ms"),

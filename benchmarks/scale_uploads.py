@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 
 from benchmarks.measure import Row, versions
+from benchmarks.organizations import submission_statement
 from benchmarks.scale_worker import peak_megabytes
 from federation import statements
-from federation.round_config import RoundConfig
 from flxdr.core.clock import SystemClock
 from flxdr.core.keys import PrivateKey
 from flxdr.platform.auth.tokens import ORGANIZATION, issue_token
@@ -101,22 +101,10 @@ class _Sender:
         current: dict[str, Any] = (
             self.http.get("federation/round/current", headers=own).raise_for_status().json()["round"]
         )
-        config = RoundConfig.decode(base64.b64decode(current["config"]))
         digest = hashlib.sha256()
         for part in self._body():
             digest.update(part)
-        statement = statements.submission(
-            chain_id=config.chain_id,
-            round_id=config.round_id,
-            config_hash=current["config_hash"],
-            org=self.org_id,
-            parent_hash=config.parent_hash,
-            kind="delta",
-            samples=1000,
-            privacy={"mechanism": "none"},
-            wire_digest=digest.hexdigest(),
-            metrics={"loss": 0.5},
-        )
+        statement = submission_statement(current, org_id=self.org_id, wire_digest=digest.hexdigest())
         return own | {
             "Content-Type": "application/vnd.safetensors",
             "Content-Length": str(len(self.shared) + 4),

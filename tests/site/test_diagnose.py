@@ -266,4 +266,4 @@ def test_every_code_and_command_is_there() -> None:
     assert commands == {"backup", "restore_chain", "verify_chain", "diagnose", "check"}
     variables = set(re.findall(r"`((?:FL|JARVIS|PQC|TELEMETRY)_[A-Z0-9_]+)`", DOCUMENT))
     known = {declared.name for declared in variables_of(Env).values()}
-    assert variables - known <= {"FL_DATA_DIR", "FL_BLOBS_S3_BUCKET"}
+    assert variables - known <= {"FL_DATA_DIR"}
