@@ -36,7 +36,7 @@ def check_update(vector: NDArray[Any], max_norm: float | None = None, *, size: i
             f"the update has shape {list(vector.shape)}", expected=f"a vector of {size or 'one or more'} values"
         )
     if vector.dtype == np.int32:
-        norm = _norm(vector) / SCALE
+        norm = _exact_norm(vector) / SCALE
         slack = math.sqrt(vector.size) / 2 / SCALE
     elif vector.dtype in _FLOATS:
         require_normal(vector)
@@ -53,6 +53,15 @@ def check_update(vector: NDArray[Any], max_norm: float | None = None, *, size: i
             max_norm=max_norm,
         )
     return norm
+
+
+def _exact_norm(vector: NDArray[np.int32]) -> float:
+    """L2 norm of integers, rounded once: the squares are summed exactly, in halves, so that nothing overflows."""
+    total = 0
+    for start in range(0, vector.size, _BLOCK):
+        squares = vector[start : start + _BLOCK].astype(np.int64) ** 2
+        total += (int((squares >> 32).sum()) << 32) + int((squares & 0xFFFFFFFF).sum())
+    return math.sqrt(total)
 
 
 def _norm(vector: NDArray[Any]) -> float:

@@ -7,7 +7,7 @@ from federation.selectors.confirmations import (
     waiting_confirmations,
 )
 from federation.selectors.detections import detection_entry, detections_bundle, detections_page
-from federation.selectors.organizations import eligible_organizations, organizations_page, signing_keys
+from federation.selectors.organizations import eligible_organizations, organizations_page, proven_keys, signing_keys
 from federation.selectors.participants import participants_page
 from federation.selectors.participation import current_round_for, own_submission
 from federation.selectors.rounds import (
@@ -47,6 +47,7 @@ __all__ = [
     "own_submission",
     "parent_version",
     "participants_page",
+    "proven_keys",
     "registry_document",
     "released_version",
     "round_by_id",

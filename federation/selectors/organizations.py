@@ -12,8 +12,15 @@ from flxdr.core.keys import PublicKey
 
 def signing_keys(org_id: str) -> list[PublicKey]:
     """The proven keys of an organisation; empty for unknown, key-less and unproven ones."""
-    keys = Organization.objects.filter(org_id=org_id, key_status=Organization.KeyStatus.PROVEN)
-    return [PublicKey.from_spki(bytes(spki)) for spki in keys.values_list("public_key", flat=True) if spki is not None]
+    organization = Organization.objects.filter(org_id=org_id).first()
+    return [] if organization is None else proven_keys(organization)
+
+
+def proven_keys(organization: Organization) -> list[PublicKey]:
+    """The keys whose possession an organisation proved: one, or none."""
+    if organization.key_status != Organization.KeyStatus.PROVEN or organization.public_key is None:
+        return []
+    return [PublicKey.from_spki(bytes(organization.public_key))]
 
 
 def eligible_organizations() -> list[Organization]:

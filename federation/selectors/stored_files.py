@@ -1,4 +1,4 @@
-"""Which stored files the rows name: what a backup has to hold."""
+"""Which stored files the rows name, what a backup has to hold; and which they do not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from typing import Any
 from django.db.models import F, QuerySet
 
 from federation.models import MaskedMean, ModelVersion, Submission, TrainingRound
+from flxdr.platform.storage.blobs import blobs
+
+
+def unnamed_files() -> Iterator[str]:
+    """The digest of every stored file that no row names, in order and in constant memory.
+
+    One that was stored a moment ago may get its row in the next.
+    """
+    named = named_files(kept=TrainingRound.objects.all())
+    name = next(named, None)
+    for digest in blobs().digests():
+        while name is not None and name < digest:
+            name = next(named, None)
+        if name != digest:
+            yield digest
 
 
 def named_files(*, kept: QuerySet[TrainingRound] | None = None) -> Iterator[str]:

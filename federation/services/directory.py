@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db.models import Q
@@ -10,8 +9,7 @@ from django.db.models import Q
 from federation import selectors
 from federation.models import Organization
 from flxdr.core.clock import Clock, SystemClock
-from flxdr.core.keys import PublicKey
-from flxdr.platform.auth.directory import Standing
+from flxdr.platform.auth.directory import Record, Standing
 
 SEEN_RESOLUTION = timedelta(seconds=60)
 _STANDINGS = {Organization.Status.ACTIVE: Standing.ACTIVE, Organization.Status.SUSPENDED: Standing.SUSPENDED}
@@ -23,21 +21,20 @@ class OrganizationDirectory:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
 
-    def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
-        """The proven keys of an organisation; empty for unknown, key-less and unproven ones."""
-        return selectors.signing_keys(org_id)
-
-    def standing(self, org_id: str) -> Standing:
-        status = Organization.objects.filter(org_id=org_id).values_list("status", flat=True).first()
-        return Standing.OTHER if status is None else _STANDINGS.get(Organization.Status(status), Standing.OTHER)
+    def look_up(self, org_id: str) -> Record:
+        """One query; an organisation counts as seen lately for a minute, so that not every request writes."""
+        organization = Organization.objects.filter(org_id=org_id).first()
+        if organization is None:
+            return Record()
+        seen_at = organization.last_seen_at
+        return Record(
+            standing=_STANDINGS.get(Organization.Status(organization.status), Standing.OTHER),
+            signing_keys=selectors.proven_keys(organization),
+            seen_lately=seen_at is not None and self._clock.now() - seen_at <= SEEN_RESOLUTION,
+        )
 
     def touch(self, org_id: str) -> None:
-        """Note that the organisation was seen; at most one write a minute.
-
-        Looked at first: on SQLite an update that changes no row waits for the others' writes all the same.
-        """
+        """Note that the organisation was seen; somebody else may have done so a moment ago."""
         now = self._clock.now()
         stale = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=now - SEEN_RESOLUTION)
-        unseen = Organization.objects.filter(stale, org_id=org_id)
-        if unseen.exists():
-            unseen.update(last_seen_at=now)
+        Organization.objects.filter(stale, org_id=org_id).update(last_seen_at=now)

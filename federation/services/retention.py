@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from federation.models import MaskedMean, ModelVersion, Submission, TrainingRound
+from federation.selectors.stored_files import unnamed_files
 from flxdr.core.clock import Clock
 from flxdr.platform.audit import record_event
 from flxdr.platform.storage.blobs import blobs
@@ -31,6 +32,19 @@ def discard_updates(*, days: int, clock: Clock) -> list[str]:
     ended = TrainingRound.objects.exclude(status__in=TrainingRound.OPEN)
     due = ended.filter(finished_at__lte=limit, updates_discarded_at=None).order_by("id")[:AT_ONCE]
     return [each.round_id for each in due if _discard(each, limit, clock)]
+
+
+def discard_unnamed(*, hours: int, clock: Clock) -> int:
+    """Remove the files that no row names and that were stored more than `hours` ago.
+
+    A process that was killed between a file and its row leaves one, and so does an update whose round ended at that
+    moment. Nothing calls this by itself: with another database than theirs all files are without names.
+
+    Returns:
+        How many are gone.
+    """
+    limit = clock.now() - timedelta(hours=hours)
+    return sum(blobs().discard(digest, older_than=limit) for digest in unnamed_files())
 
 
 def _discard(training_round: TrainingRound, limit: datetime, clock: Clock) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
-from federation import selectors, statements
+from federation import statements
 from federation.aggregation.fixed_point import MAX_TOTAL_WEIGHT
 from federation.errors import (
     MetricsInvalid,
@@ -23,6 +23,7 @@ from federation.errors import (
 from federation.round_config import RoundConfig
 from federation.services.received import ReceivedUpdate
 from flxdr.core import canonical, dsse
+from flxdr.core.keys import PublicKey
 from privacy.sanitize.metadata import identifiers_in_name
 
 MAX_SAMPLES = 2**31
@@ -104,11 +105,16 @@ def check_privacy(declared: Mapping[str, Any], config: RoundConfig) -> dict[str,
     return mechanism
 
 
-def check_statement(received: ReceivedUpdate, config: RoundConfig, config_hash: str, *, keyed: bool) -> Signed:
+def check_statement(
+    received: ReceivedUpdate, config: RoundConfig, config_hash: str, keys: Sequence[PublicKey]
+) -> Signed:
     """The statement is about exactly this submission and this round, and signed by the organisation's proven key.
 
     No statement at all is recorded as unsigned (JSON only: the API asks for one beside tensor files). A statement
     without a signature is accepted only from organisations without a proven key.
+
+    Args:
+        keys: those that the organisation proved.
 
     Raises:
         StatementMalformed, StatementMismatch, SignatureRequired, UnknownKey, SignatureInvalid
@@ -117,13 +123,13 @@ def check_statement(received: ReceivedUpdate, config: RoundConfig, config_hash: 
         return Signed()
     _compare(received, config, config_hash)
     if received.signature is None or received.key_id is None:
-        if keyed:
+        if keys:
             raise SignatureRequired(
                 f"the statement of {received.org_id} is not signed",
                 expected="a signature by the organization's registered key",
             )
         return Signed(received.statement)
-    for key in selectors.signing_keys(received.org_id):
+    for key in keys:
         if key.key_id == received.key_id:
             dsse.verify(key, received.signature, dsse.SUBMISSION_TYPE, received.statement)
             return Signed(received.statement, received.signature, received.key_id)

@@ -30,6 +30,7 @@ from federation.services.received import ReceivedUpdate
 from flxdr.core.clock import Clock
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.audit import record_event
+from flxdr.platform.auth.verification import VerifiedToken, spend
 from flxdr.platform.errors import BlobDamaged, BlobMissing
 from flxdr.platform.storage.blobs import blobs
 from models_ml import codec
@@ -38,7 +39,9 @@ from models_ml.codec import Int32, ModelSchema
 Delta = dict[str, Int32]
 
 
-def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tuple[Submission, bool]:
+def submit(
+    *, principal_org: str, received: ReceivedUpdate, token: VerifiedToken | None = None, clock: Clock
+) -> tuple[Submission, bool]:
     """Check an update and take it into its round; the last one ends the collection.
 
     The same bytes again give the same submission, even after the round went on. Nothing of a refused submission is
@@ -46,53 +49,48 @@ def submit(*, principal_org: str, received: ReceivedUpdate, clock: Clock) -> tup
 
     Args:
         principal_org: the organisation that the caller proved to be.
+        token: what proved it, if it is still to be spent: together with what is written, in one commit.
 
     Returns:
         The submission, and whether this call created it.
 
     Raises:
         NotYourOrganization, OrganizationInactive, RoundMissing, NotAParticipant, AlreadySubmitted, RoundClosed,
-        StatementMalformed, StatementMismatch, SignatureRequired, UnknownKey, SignatureInvalid, SamplesInvalid,
-        MetricsInvalid, PrivacyRequired, PrivacyMismatch, SchemaMismatch, UpdateInvalid
+        TokenReplayed, StatementMalformed, StatementMismatch, SignatureRequired, UnknownKey, SignatureInvalid,
+        SamplesInvalid, MetricsInvalid, PrivacyRequired, PrivacyMismatch, SchemaMismatch, UpdateInvalid
     """
-    organization = _require_organization(principal_org, received.org_id)
-    training_round = TrainingRound.objects.filter(round_id=received.round_id).first()
-    if training_round is None:
-        raise RoundMissing(f"no round {received.round_id[:80]!r}")
-    structlog.contextvars.bind_contextvars(round_id=training_round.round_id)
-    if not training_round.participants.filter(organization=organization).exists():
-        raise NotAParticipant(
-            f"{organization} is no participant of {training_round}",
-            action="An organization takes part from the first round after its admission.",
-        )
-    existing = _existing(training_round, organization, received.wire_digest)
-    if existing is not None:
-        return existing, False
-    _require_open(training_round, organization, clock)
+    part = _require_part(principal_org, received)
+    structlog.contextvars.bind_contextvars(round_id=part.training_round.round_id)
+    if part.status != Participant.Status.EXPECTED:
+        existing = _existing(part, received.wire_digest)
+        if existing is not None:
+            _spend(token)
+            return existing, False
+    _require_open(part.training_round, part.organization, clock)
 
-    config = RoundConfig.decode(bytes(training_round.config))
+    config = RoundConfig.decode(bytes(part.training_round.config))
     try:
-        submission = _described(organization, training_round, config, received)
+        submission = _described(part, config, received)
         update = _clear_update(received, submission, config)
     except (BlobMissing, BlobDamaged):
         raise  # the parent's file: no fault of the organisation
     except FlxdrError:
         with transaction.atomic():
-            reputation.note_rejected(organization.pk)
+            reputation.note_rejected(part.organization_id)
         raise
-    return _store(submission=submission, update=update, body=received.body, config=config, clock=clock)
+    _require_open(TrainingRound.objects.get(pk=part.training_round_id), part.organization, clock)
+    _put_files(submission, update, received.body)
+    return _store(part=part, submission=submission, update=update, config=config, token=token, clock=clock)
 
 
-def _described(
-    organization: Organization, training_round: TrainingRound, config: RoundConfig, received: ReceivedUpdate
-) -> Submission:
+def _described(part: Participant, config: RoundConfig, received: ReceivedUpdate) -> Submission:
     """The submission as it would be stored, from what is said about the update."""
-    keyed = organization.key_status == Organization.KeyStatus.PROVEN
-    signed = submission_checks.check_statement(received, config, training_round.config_hash, keyed=keyed)
+    keys = selectors.proven_keys(part.organization)
+    signed = submission_checks.check_statement(received, config, part.training_round.config_hash, keys)
     return Submission(
         gradient_id=f"grad-{secrets.token_hex(8)}",
-        training_round=training_round,
-        organization=organization,
+        training_round=part.training_round,
+        organization=part.organization,
         wire_digest=received.wire_digest,
         kind=received.kind,
         samples=submission_checks.check_samples(received.samples, config),
@@ -104,24 +102,34 @@ def _described(
     )
 
 
-def _require_organization(principal_org: str, claimed: str) -> Organization:
-    if principal_org != claimed:
+def _require_part(principal_org: str, received: ReceivedUpdate) -> Participant:
+    """The organisation's part in the round that the update is for, with both of them: one query if all is well."""
+    if principal_org != received.org_id:
         raise NotYourOrganization(
-            f"{principal_org} cannot submit for {claimed[:80]!r}", expected=f"org_id = {principal_org!r}"
+            f"{principal_org} cannot submit for {received.org_id[:80]!r}", expected=f"org_id = {principal_org!r}"
         )
-    organization = Organization.objects.filter(org_id=principal_org).first()
+    parts = Participant.objects.select_related("organization", "training_round").order_by()
+    part = parts.filter(organization__org_id=principal_org, training_round__round_id=received.round_id).first()
+    organization = part.organization if part else Organization.objects.filter(org_id=principal_org).first()
     if organization is None:
         raise OrganizationMissing(f"no organization {principal_org!r}", action="Register it first.")
     if organization.status != Organization.Status.ACTIVE:
         raise OrganizationInactive(f"{principal_org} is {organization.status}", action="Ask the operator.")
-    return organization
+    if part is not None:
+        return part
+    if not TrainingRound.objects.filter(round_id=received.round_id).exists():
+        raise RoundMissing(f"no round {received.round_id[:80]!r}")
+    raise NotAParticipant(
+        f"{organization} is no participant of {received.round_id}",
+        action="An organization takes part from the first round after its admission.",
+    )
 
 
-def _existing(training_round: TrainingRound, organization: Organization, wire_digest: str) -> Submission | None:
-    existing = training_round.submissions.filter(organization=organization).first()
+def _existing(part: Participant, wire_digest: str) -> Submission | None:
+    existing = part.training_round.submissions.filter(organization=part.organization_id).first()
     if existing is not None and existing.wire_digest != wire_digest:
         raise AlreadySubmitted(
-            f"{organization} submitted other bytes in {training_round} before",
+            f"{part.organization} submitted other bytes in {part.training_round} before",
             expected=f"a body with SHA-256 {existing.wire_digest}, or none",
             gradient_id=existing.gradient_id,
         )
@@ -151,46 +159,71 @@ class ClearUpdate:
 
 def _clear_update(received: ReceivedUpdate, submission: Submission, config: RoundConfig) -> ClearUpdate | None:
     """What a submission holds, as far as the coordinator can see: nothing, if it is masked."""
-    parent = model_versions.parent_of(config)
-    schema = None if parent is None else ModelSchema.from_json(parent.schema)
+    schema = None if config.model_schema is None else ModelSchema.of(dict(config.model_schema))
     if protections.get(config.protection).is_masked:
         masked_updates.check(submission.training_round, received, schema)
         return None
-    base = None if parent is None or received.kind == "delta" else model_versions.load(parent)
+    base = None
+    if schema is None or received.kind != "delta":
+        parent = model_versions.parent_of(config)
+        schema = None if parent is None else ModelSchema.from_json(parent.schema)
+        base = None if parent is None or received.kind == "delta" else model_versions.load(parent)
     delta = update_values.delta_of(received, schema, base)
     return ClearUpdate(delta, update_values.checked_norm(delta, submission.privacy, config))
 
 
-def _store(
-    *, submission: Submission, update: ClearUpdate | None, body: bytes, config: RoundConfig, clock: Clock
-) -> tuple[Submission, bool]:
-    """Write the files, then the row, then end the collection if it was the last one.
+def _put_files(submission: Submission, update: ClearUpdate | None, body: bytes) -> None:
+    """Store the body, and the update that it comes to where those are other bytes.
 
-    The files come first, outside the transaction: nobody waits for a disk or an object store behind the round's row.
-    Where the round is closed while they are written, a file stays that no row names.
+    Before the transaction: nobody waits for a disk or an object store behind the round's row. Where the round is closed
+    meanwhile, a file stays that no row names (`retention.discard_unnamed`).
     """
-    _require_open(TrainingRound.objects.get(pk=submission.training_round_id), submission.organization, clock)
-    submission.update_digest = blobs().put(body if update is None else codec.encode(update.delta))
-    if submission.update_digest != submission.wire_digest:
-        blobs().put(body)
+    encoded = body if update is None else codec.encode(update.delta)
+    if encoded == body:
+        submission.update_digest = blobs().put(body, digest=submission.wire_digest)
+        return
+    submission.update_digest = blobs().put(encoded)
+    blobs().put(body, digest=submission.wire_digest)
+
+
+def _store(
+    *,
+    part: Participant,
+    submission: Submission,
+    update: ClearUpdate | None,
+    config: RoundConfig,
+    token: VerifiedToken | None,
+    clock: Clock,
+) -> tuple[Submission, bool]:
+    """Write the row, and end the collection if it was the last one: one short transaction, in the round's lock.
+
+    Who comes first is decided by the status of the organisation's part.
+    """
     with transaction.atomic():
-        training_round = TrainingRound.objects.select_for_update().get(pk=submission.training_round_id)
-        existing = _existing(training_round, submission.organization, submission.wire_digest)
-        if existing is not None:
-            return existing, False
-        _require_open(training_round, submission.organization, clock)
+        training_round = TrainingRound.objects.select_for_update().get(pk=part.training_round_id)
+        _spend(token)
+        expected = training_round.participants.filter(status=Participant.Status.EXPECTED)
+        norm = None if update is None else update.norm
+        if not expected.filter(pk=part.pk).update(status=Participant.Status.SUBMITTED, update_norm=norm):
+            existing = _existing(part, submission.wire_digest)
+            if existing is not None:
+                return existing, False
+        _require_open(training_round, part.organization, clock)
         now = clock.now()
         if update is not None:
             _fix_schema(config, update.delta, clock)
         submission.received_at = now
         submission.save(force_insert=True)
-        training_round.participants.filter(organization=submission.organization).update(
-            status=Participant.Status.SUBMITTED, update_norm=None if update is None else update.norm
-        )
-        Organization.objects.filter(pk=submission.organization_id).update(last_update_at=now, last_seen_at=now)
+        Organization.objects.filter(pk=part.organization_id).update(last_update_at=now, last_seen_at=now)
         _record(submission, config, clock)
-        rounds.close_collection(round_id=training_round.round_id, clock=clock)
+        if training_round.step or not expected.exists():
+            rounds.close_collection(round_id=training_round.round_id, clock=clock)
         return submission, True
+
+
+def _spend(token: VerifiedToken | None) -> None:
+    if token is not None:
+        spend(token)
 
 
 def _fix_schema(config: RoundConfig, delta: Delta, clock: Clock) -> None:

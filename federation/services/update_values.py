@@ -119,11 +119,11 @@ def _require_shapes(arrays: Mapping[str, NDArray[Any]], schema: ModelSchema) -> 
 def _delta(name: str, array: NDArray[Any], kind: str, parent: Int32 | None) -> Int32:
     values = _fixed_point(name, array)
     if kind == "weights":
-        if np.abs(values).max(initial=0) > MAX_MODEL_INT:
+        if _largest(values) > MAX_MODEL_INT:
             raise UpdateInvalid(f"a weight of {name} is out of range", expected="absolute values below 128")
         if parent is not None:
-            values = values - parent
-    worst = int(np.abs(values).max(initial=0))
+            values = values.astype(np.int64) - parent
+    worst = _largest(values)
     if worst > MAX_UPDATE_INT:
         raise UpdateInvalid(
             f"tensor {name}: the largest change is {worst / SCALE:g}",
@@ -131,12 +131,17 @@ def _delta(name: str, array: NDArray[Any], kind: str, parent: Int32 | None) -> I
             action="Clip the update, or lower the learning rate.",
             tensor=name,
         )
-    return values.astype(np.int32)
+    return values.astype(np.int32, copy=False)
 
 
-def _fixed_point(name: str, array: NDArray[Any]) -> NDArray[np.int64]:
+def _largest(values: NDArray[np.signedinteger[Any]]) -> int:
+    """The largest absolute value; exact for the least integer as well."""
+    return max(int(values.max(initial=0)), -int(values.min(initial=0)))
+
+
+def _fixed_point(name: str, array: NDArray[Any]) -> NDArray[np.signedinteger[Any]]:
     if array.dtype.kind == "i" and array.dtype.itemsize == 4:
-        return array.astype(np.int64)
+        return array
     if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
         raise UpdateInvalid(
             f"tensor {name} has type {array.dtype}",

@@ -199,7 +199,7 @@ def _require_statement(round_id: str, org_id: str, statement: bytes, key_id: str
             "the statement is not the one that releases this reservation",
             expected=statements.no_noise(round_id=round_id, org_id=org_id).decode(),
         )
-    keys = {key.key_id: key for key in directory.current().signing_keys(org_id)}
+    keys = {key.key_id: key for key in directory.current().look_up(org_id).signing_keys}
     if key_id not in keys:
         raise StatementInvalid(f"{key_id[:16]} is no key of {org_id}", expected="a proven key of the organisation")
     try:

@@ -61,7 +61,7 @@ def test_a_key_without_proof_is_unproven_and_no_member(clock: ManualClock) -> No
     organization = register(clock, public_key_text=KEY.public.to_pem())
     assert organization.key_status == "unproven"
     assert not Proposal.objects.exists()
-    assert directory.current().signing_keys("org-alpha") == []
+    assert not directory.current().look_up("org-alpha").signing_keys
 
 
 def test_the_proof_may_come_later(clock: ManualClock) -> None:
@@ -194,7 +194,7 @@ class TestEnrolmentTokens:
         invited = alpha.register(name="Alpha", key_proof=None, enrolment_token=self.token(clock))
         assert (invited.status, invited.name, invited.key_status) == ("active", "Alpha", "unproven")
         assert bytes(invited.public_key or b"") == KEY.public.spki
-        assert directory.current().signing_keys("org-alpha") == []
+        assert not directory.current().look_up("org-alpha").signing_keys
         assert not Proposal.objects.exists()
         with pytest.raises(RegistrationConflict):
             squatter.register()
@@ -286,7 +286,7 @@ class TestDeclining:
         squatter.register(data_sources={"soc_logs": "everything"})
         self.decline(clock)
         assert not Organization.objects.exists()
-        assert directory.current().signing_keys("org-alpha") == []
+        assert not directory.current().look_up("org-alpha").signing_keys
         event = AuditEvent.objects.get(kind="organization.declined")
         assert (event.actor, event.subject) == ("operator:kim", "org-alpha")
         assert squatter.key is not None
@@ -335,10 +335,10 @@ def test_suspension_is_effective_at_once_and_ends(clock: ManualClock) -> None:
     register(clock)
     known = OrganizationDirectory(clock)
     enrolment.suspend(org_id="org-alpha", actor="operator:kim", clock=clock)
-    assert known.standing("org-alpha") is directory.Standing.SUSPENDED
+    assert known.look_up("org-alpha").standing is directory.Standing.SUSPENDED
     enrolment.readmit(org_id="org-alpha", actor="operator:kim", clock=clock)
-    assert known.standing("org-alpha") is directory.Standing.ACTIVE
-    assert known.standing("org-beta") is directory.Standing.OTHER
+    assert known.look_up("org-alpha").standing is directory.Standing.ACTIVE
+    assert known.look_up("org-beta").standing is directory.Standing.OTHER
 
 
 @pytest.mark.parametrize("service", [enrolment.approve, enrolment.readmit])
@@ -375,8 +375,8 @@ class TestDirectory:
     def test_keys_are_proven_ones(self, federation: SimulatedFederation) -> None:
         (alpha,) = federation.enrol("org-alpha")
         assert alpha.key is not None
-        assert directory.current().signing_keys("org-alpha") == [alpha.key.public]
-        assert directory.current().signing_keys("org-nobody") == []
+        assert directory.current().look_up("org-alpha").signing_keys == [alpha.key.public]
+        assert directory.current().look_up("org-nobody") == directory.Record()
 
     def test_being_seen_is_written_once_a_minute(self, clock: ManualClock, django_assert_num_queries: Any) -> None:
         register(clock)
@@ -384,8 +384,10 @@ class TestDirectory:
         known.touch("org-alpha")
         first = clock.now()
         clock.advance(timedelta(seconds=59))
+        assert known.look_up("org-alpha").seen_lately
         known.touch("org-alpha")
         assert Organization.objects.get().last_seen_at == first
         clock.advance(timedelta(seconds=2))
+        assert not known.look_up("org-alpha").seen_lately
         known.touch("org-alpha")
         assert Organization.objects.get().last_seen_at == clock.now()

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from federation.models import ModelVersion, Submission, TrainingRound
+from federation.selectors.stored_files import unnamed_files
 from federation.services import rounds
-from federation.services.retention import discard_updates
+from federation.services.retention import discard_unnamed, discard_updates
 from federation.tasks import discard_updates as task
 from flxdr.core.clock import ManualClock
 from flxdr.platform.models import AuditEvent
@@ -106,3 +108,44 @@ def test_an_open_round_loses_nothing(federation: SimulatedFederation, clock: Man
     rounds.start_round(actor="operator", model_name=MODEL, clock=clock)
     TrainingRound.objects.update(finished_at=clock.now() - timedelta(days=100))
     assert discard_updates(days=1, clock=clock) == []
+
+
+class TestUnnamed:
+    """Files of a process that was killed before it wrote the row."""
+
+    def left_over(self, clock: ManualClock, age: timedelta) -> str:
+        digest = blobs().put(f"left over {age}".encode())
+        moment = (clock.now() - age).timestamp()
+        os.utime(blobs().path(digest), (moment, moment))
+        return digest
+
+    def test_only_files_without_a_row_go(self, federation: SimulatedFederation, clock: ManualClock) -> None:
+        only = released(federation, clock)
+        named = sorted(blobs().digests())
+        for digest in named:
+            os.utime(blobs().path(digest), (0, 0))
+        old, young = self.left_over(clock, timedelta(hours=25)), self.left_over(clock, timedelta(hours=23))
+        assert list(unnamed_files()) == sorted([old, young])
+        assert discard_unnamed(hours=24, clock=clock) == 1
+        assert list(blobs().digests()) == sorted([*named, young])
+        assert all(files(only))
+        assert recomputed().matched == 1
+
+    def test_files_of_discarded_rounds_that_came_back_are_named(
+        self, federation: SimulatedFederation, clock: ManualClock
+    ) -> None:
+        released(federation, clock)
+        TrainingRound.objects.update(updates_discarded_at=clock.now())
+        assert list(unnamed_files()) == []
+
+    def test_the_command_only_counts_unless_it_is_told_to_remove(self, capsys: pytest.CaptureFixture[str]) -> None:
+        digest = blobs().put(b"left over")
+        os.utime(blobs().path(digest), (0, 0))
+        call_command("discard_unnamed")
+        assert "1 files that no row names" in capsys.readouterr().out
+        assert blobs().exists(digest)
+        call_command("discard_unnamed", "--yes")
+        assert "1 files that no row names are removed" in capsys.readouterr().out
+        assert not blobs().exists(digest)
+        with pytest.raises(CommandError, match="at least 1"):
+            call_command("discard_unnamed", "--hours", "0")

@@ -75,6 +75,11 @@ def test_memory_layout_and_byte_order_do_not_matter(array: np.ndarray) -> None:
         assert encode({"w": variant}) == expected
 
 
+@given(TENSORS)
+def test_it_is_what_safetensors_writes(tensors: dict[str, np.ndarray]) -> None:
+    assert encode(tensors) == safetensors.numpy.save({name: tensors[name] for name in sorted(tensors)})
+
+
 def test_any_safetensors_reader_can_read_a_model() -> None:
     loaded = safetensors.numpy.load(encode(GOLDEN_TENSORS))
     assert loaded.keys() == GOLDEN_TENSORS.keys()

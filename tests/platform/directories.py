@@ -17,16 +17,16 @@ class MemoryDirectory:
     suspended: set[str] = field(default_factory=set)
     touched: list[str] = field(default_factory=list)
 
-    def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
-        return self.keys.get(org_id, ())
-
-    def standing(self, org_id: str) -> directory.Standing:
-        if org_id in self.suspended:
-            return directory.Standing.SUSPENDED
-        return directory.Standing.ACTIVE if org_id in self.active else directory.Standing.OTHER
+    def look_up(self, org_id: str) -> directory.Record:
+        return directory.Record(self._standing(org_id), self.keys.get(org_id, ()), seen_lately=False)
 
     def touch(self, org_id: str) -> None:
         self.touched.append(org_id)
+
+    def _standing(self, org_id: str) -> directory.Standing:
+        if org_id in self.suspended:
+            return directory.Standing.SUSPENDED
+        return directory.Standing.ACTIVE if org_id in self.active else directory.Standing.OTHER
 
 
 @contextmanager

@@ -40,6 +40,22 @@ def test_the_same_content_is_one_private_file(kept: Kept) -> None:
     assert kept.store.path(digest).stat().st_mode & 0o777 == 0o600
 
 
+def test_all_files_are_listed_in_order(kept: Kept) -> None:
+    assert list(kept.store.digests()) == []
+    digests = {kept.store.put(bytes([number])) for number in range(20)}
+    assert list(kept.store.digests()) == sorted(digests)
+
+
+def test_a_digest_that_is_known_is_not_computed_again(kept: Kept) -> None:
+    digest = sha256(b"data").hexdigest()
+    assert kept.store.put(b"data", digest=digest) == digest
+    assert kept.store.get(digest) == b"data"
+    wrong = sha256(b"other").hexdigest()
+    kept.store.put(b"data", digest=wrong)
+    with pytest.raises(BlobDamaged):
+        kept.store.verify(wrong)
+
+
 def test_limit_is_enforced_before_the_stream_ends(kept: Kept) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(4):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from flxdr.core.keys import Algorithm, PrivateKey, PublicKey
+from flxdr.core.keys import Algorithm, PrivateKey
 from flxdr.platform.auth import directory
 from privacy import selectors
 
@@ -20,11 +20,9 @@ class KnownOrganizations:
 
     keys = {"org-alpha": [ALPHA.public], "org-beta": [BETA.public]}
 
-    def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
-        return self.keys.get(org_id, [])
-
-    def standing(self, org_id: str) -> directory.Standing:
-        return directory.Standing.ACTIVE if org_id in self.keys else directory.Standing.OTHER
+    def look_up(self, org_id: str) -> directory.Record:
+        keys = self.keys.get(org_id, [])
+        return directory.Record(directory.Standing.ACTIVE if keys else directory.Standing.OTHER, keys)
 
     def touch(self, org_id: str) -> None:
         """Nobody asks here when an organisation was seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -25,9 +25,12 @@ from federation.api.views.base import FederationViewSet, organization_of
 from federation.services import submissions
 from flxdr.core.clock import SystemClock, format_timestamp
 from flxdr.platform.auth.permissions import IsOperatorOrOrganization
+from flxdr.platform.auth.verification import spent_at_the_end
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
+
+    from flxdr.platform.auth.verification import VerifiedToken
 
 _STATEMENT = OpenApiParameter(
     HEADER,
@@ -39,8 +42,9 @@ _STATEMENT = OpenApiParameter(
 
 
 class SubmissionViewSet(FederationViewSet):
-    """Handing in an update."""
+    """Handing in an update. The token is spent with what is written: one commit instead of two."""
 
+    spends_tokens = True
     permission_classes = (IsOperatorOrOrganization,)
     parser_classes = (JsonUpdateParser, SafetensorsUpdateParser, RawUpdateParser, MaskedUpdateParser)
 
@@ -64,9 +68,14 @@ class SubmissionViewSet(FederationViewSet):
         examples=examples.SUBMIT,
     )
     def submit(self, request: Request) -> Response:
-        submission, created = submissions.submit(
-            principal_org=organization_of(request), received=received_update(request), clock=SystemClock()
-        )
+        token = cast("VerifiedToken | None", request.auth)
+        with spent_at_the_end(token):
+            submission, created = submissions.submit(
+                principal_org=organization_of(request),
+                received=received_update(request),
+                token=token,
+                clock=SystemClock(),
+            )
         answer = {
             "status": "accepted",
             "gradient_id": submission.gradient_id,

@@ -10,8 +10,8 @@ from django.db import transaction
 
 from flxdr.core.errors import FlxdrError
 from flxdr.platform.audit import record_event
-from flxdr.platform.auth import tokens
-from flxdr.platform.auth.verification import require_standing
+from flxdr.platform.auth import directory, tokens
+from flxdr.platform.auth.verification import require_active
 from flxdr.platform.identity import coordinator_key
 
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError("a name has 1 to 64 characters")
         if role == tokens.ORGANIZATION:
             try:
-                require_standing(name)
+                require_active(name, directory.current().look_up(name))
             except FlxdrError as error:
                 raise CommandError(str(error)) from error
         token = tokens.issue_token(key=coordinator_key(), subject=name, role=role, lifetime=timedelta(days=days))

@@ -25,7 +25,10 @@ FORWARDING_HEADERS = ("HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_CLIE
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <JWT>`. A single-use token is spent by the first write that presents it."""
+    """`Authorization: Bearer <JWT>`. A single-use token is spent by the first write that presents it.
+
+    A view whose `spends_tokens` is true does that itself, in the transaction in which it writes.
+    """
 
     def authenticate(self, request: Request) -> tuple[Principal, VerifiedToken] | None:
         header = request.META.get("HTTP_AUTHORIZATION")
@@ -39,14 +42,18 @@ class BearerAuthentication(BaseAuthentication):
         token = verified(text.strip())
         if token.principal.org_id is not None:
             admit_organization(token.principal.org_id)  # before the token is spent, which writes
-        if request.method not in SAFE_METHODS:
+        if request.method not in SAFE_METHODS and not _view_spends(request):
             spend(token)
-        if token.principal.org_id is not None:
+        if token.principal.org_id is not None and not token.seen_lately:
             directory.current().touch(token.principal.org_id)
         return token.principal, token
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="flxdr"'
+
+
+def _view_spends(request: Request) -> bool:
+    return getattr((request.parser_context or {}).get("view"), "spends_tokens", False)
 
 
 class OperatorSessionAuthentication(SessionAuthentication):

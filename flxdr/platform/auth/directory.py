@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -18,17 +19,27 @@ class Standing(Enum):
     OTHER = "other"  # unknown, pending, declined
 
 
+@dataclass(frozen=True)
+class Record:
+    """What is known about an organisation at one moment; the defaults are those of one that does not exist.
+
+    Attributes:
+        signing_keys: those whose possession it proved.
+        seen_lately: it need not be noted that it was seen again.
+    """
+
+    standing: Standing = Standing.OTHER
+    signing_keys: Sequence[PublicKey] = ()
+    seen_lately: bool = True
+
+
 class Directory(Protocol):
     """Organisations as authentication sees them."""
 
-    def signing_keys(self, org_id: str) -> Sequence[PublicKey]:
-        """Keys whose possession the organisation proved; empty if there are none or there is no such organisation."""
-        ...
-
-    def standing(self, org_id: str) -> Standing: ...
+    def look_up(self, org_id: str) -> Record: ...
 
     def touch(self, org_id: str) -> None:
-        """Note that the organisation was seen. Called on every request of its: must not write each time."""
+        """Note that the organisation was seen."""
         ...
 
 

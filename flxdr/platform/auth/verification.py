@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,13 +22,14 @@ _SYSTEM_CLOCK = SystemClock()
 
 @dataclass(frozen=True)
 class VerifiedToken:
-    """A token that holds. `single_use` ones are good for one write."""
+    """A token that holds. `single_use` ones are good for one write; `seen_lately` as in the directory's record."""
 
     principal: Principal
     issuer: str
     jti: str
     expires_at: datetime
     single_use: bool
+    seen_lately: bool = True
 
 
 def verify_pqc_token(token: str, *, clock: Clock = _SYSTEM_CLOCK) -> Principal:
@@ -47,43 +50,47 @@ def verified(token: str, *, clock: Clock = _SYSTEM_CLOCK) -> VerifiedToken:
     """
     issuer = tokens.read_issuer(token)
     keys: list[tokens.VerificationKey]
+    record = None
     if issuer == tokens.COORDINATOR:
         keys = [coordinator_key().public]
         if settings.FLXDR.api_hmac_key:
             keys.append(tokens.HmacKey(settings.FLXDR.api_hmac_key))
     else:
-        keys = list(directory.current().signing_keys(issuer))
+        record = directory.current().look_up(issuer)
+        keys = list(record.signing_keys)
         if not keys:
             raise UnknownOrganization(
                 f"no organisation {issuer!r} with a proven key is registered",
                 action="Register with a key and its proof, or use a token that the operator issued.",
             )
     claims = tokens.verify(token, keys, now=clock.now())
+    seen_lately = True
     if claims.role == tokens.OPERATOR:
         principal = Principal("operator", claims.subject)
     else:
-        require_standing(claims.subject)
+        record = record or directory.current().look_up(claims.subject)
+        require_active(claims.subject, record)
         principal = Principal("organization", claims.subject)
-    return VerifiedToken(principal, claims.issuer, claims.jti, claims.expires_at, claims.is_short_lived)
+        seen_lately = record.seen_lately
+    return VerifiedToken(principal, claims.issuer, claims.jti, claims.expires_at, claims.is_short_lived, seen_lately)
 
 
-def require_standing(org_id: str) -> None:
+def require_active(org_id: str, record: directory.Record) -> None:
     """Refuse organisations that are suspended, pending or unknown.
 
     Raises:
         OrganizationSuspended, OrganizationNotActive
     """
-    standing = directory.current().standing(org_id)
-    if standing is directory.Standing.SUSPENDED:
+    if record.standing is directory.Standing.SUSPENDED:
         raise OrganizationSuspended(f"{org_id} is suspended", action="Ask the operator why.")
-    if standing is not directory.Standing.ACTIVE:
+    if record.standing is not directory.Standing.ACTIVE:
         raise OrganizationNotActive(
             f"{org_id} is not an active organisation", action="Wait for the operator's approval, or register."
         )
 
 
 def spend(token: VerifiedToken) -> None:
-    """Use up a single-use token.
+    """Use up a single-use token, in the caller's transaction if there is one.
 
     Raises:
         TokenReplayed: it was used before, here or in another process.
@@ -99,3 +106,14 @@ def spend(token: VerifiedToken) -> None:
             expected="a token with a fresh `jti` for every write",
             action="Sign a new token over the same body: a retry of identical bytes is safe.",
         ) from error
+
+
+@contextmanager
+def spent_at_the_end(token: VerifiedToken | None) -> Iterator[None]:
+    """For a write that spends its token in a transaction of its own: one that fails has spent it as well."""
+    try:
+        yield
+    except Exception:
+        if token is not None:
+            spend(token)
+        raise

@@ -92,6 +92,12 @@ class Bucket:
             folders, _ = self._storage.listdir(name)
             return sorted(folders)
 
+    def names_below(self, name: str) -> Iterator[str]:
+        """The names of all objects below `name/`, in order."""
+        with _troubles("list", name):
+            for found in self._storage.bucket.objects.filter(Prefix=f"{self._object(name).key}/"):
+                yield found.key
+
     def delete_below(self, name: str) -> None:
         """Remove all objects below `name/`."""
         with _troubles("removal", name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,17 +21,18 @@ class FolderStore(BlobStore):
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put_stream(self, chunks: Iterable[bytes], limit: int) -> tuple[str, int]:
+    def put_stream(self, chunks: Iterable[bytes], limit: int, *, digest: str | None = None) -> tuple[str, int]:
         incoming = ensure_private_folder(self.root / "incoming")
         hasher = hashlib.sha256()
         size = 0
         with temporary_file(incoming) as (file, temporary):
             for chunk in limited(chunks, limit):
                 size += len(chunk)
-                hasher.update(chunk)
+                if digest is None:
+                    hasher.update(chunk)
                 file.write(chunk)
             flush_to_disk(file)
-            digest = hasher.hexdigest()
+            digest = digest or hasher.hexdigest()
             target = self.path(digest)
             if not target.parent.exists():
                 ensure_private_folder(target.parent)
@@ -64,6 +65,10 @@ class FolderStore(BlobStore):
 
     def exists(self, digest: str) -> bool:
         return self.path(digest).is_file()
+
+    def digests(self) -> Iterator[str]:
+        for folder in sorted(self.root.glob("??")):
+            yield from sorted(path.name for path in folder.iterdir())
 
     def discard(self, digest: str, *, older_than: datetime) -> bool:
         """Whoever stores the same content meanwhile does not lose it: what is taken away is looked at once more."""

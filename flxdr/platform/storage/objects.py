@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,17 +21,18 @@ class ObjectStore(BlobStore):
     def __init__(self, name: str, bucket: Bucket, cache: FileCache) -> None:
         self._name, self._bucket, self._cache = name, bucket, cache
 
-    def put_stream(self, chunks: Iterable[bytes], limit: int) -> tuple[str, int]:
+    def put_stream(self, chunks: Iterable[bytes], limit: int, *, digest: str | None = None) -> tuple[str, int]:
         """The bytes go to a temporary file first, so that the bucket never sees what is refused or breaks off."""
         hasher = hashlib.sha256()
         size = 0
         with temporary_file(self._cache.incoming()) as (file, temporary):
             for chunk in limited(chunks, limit):
                 size += len(chunk)
-                hasher.update(chunk)
+                if digest is None:
+                    hasher.update(chunk)
                 file.write(chunk)
             file.flush()
-            digest = hasher.hexdigest()
+            digest = digest or hasher.hexdigest()
             self._bucket.upload(self._key(digest), temporary)
             self._cache.add(digest, temporary, used=False)
         return digest, size
@@ -51,6 +52,10 @@ class ObjectStore(BlobStore):
 
     def exists(self, digest: str) -> bool:
         return self._bucket.exists(self._key(digest))
+
+    def digests(self) -> Iterator[str]:
+        for key in self._bucket.names_below(self._name):
+            yield key.rpartition("/")[2]
 
     def discard(self, digest: str, *, older_than: datetime) -> bool:
         """S3 has no way to look and remove in one step: what is stored again between the two requests is lost."""

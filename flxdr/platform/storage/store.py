@@ -22,14 +22,18 @@ class BlobStore(ABC):
     store. Where the files are on other machines, every method may raise StorageUnavailable: a later try may succeed.
     """
 
-    def put(self, data: bytes) -> str:
-        """Store `data` and return its digest; it survives a power cut when this returns."""
-        digest, _ = self.put_stream([data], limit=len(data))
+    def put(self, data: bytes, *, digest: str | None = None) -> str:
+        """Store `data` and return its digest; it survives a power cut when this returns.
+
+        Args:
+            digest: of these bytes, from who has just computed it. A file under a wrong one counts as damaged.
+        """
+        digest, _ = self.put_stream([data], limit=len(data), digest=digest)
         return digest
 
     @abstractmethod
-    def put_stream(self, chunks: Iterable[bytes], limit: int) -> tuple[str, int]:
-        """Store what `chunks` yields, without holding it in memory.
+    def put_stream(self, chunks: Iterable[bytes], limit: int, *, digest: str | None = None) -> tuple[str, int]:
+        """Store what `chunks` yields, without holding it in memory; `digest` as for `put`.
 
         Returns:
             The digest and the number of bytes.
@@ -69,6 +73,10 @@ class BlobStore(ABC):
 
     @abstractmethod
     def exists(self, digest: str) -> bool: ...
+
+    @abstractmethod
+    def digests(self) -> Iterator[str]:
+        """Every stored file, in order."""
 
     @abstractmethod
     def discard(self, digest: str, *, older_than: datetime) -> bool:
