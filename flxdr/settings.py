@@ -106,8 +106,9 @@ if FLXDR.database_url:
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "flxdr.platform.sqlite",
             "NAME": FLXDR.database_path,
+            "CONN_MAX_AGE": 300,  # opening one takes longer than what most requests ask it
             "OPTIONS": {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",

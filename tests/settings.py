@@ -27,7 +27,7 @@ FLXDR = replace(FLXDR, pqc_sk_b64=_key.seed, pqc_pk_b64=_key.public.spki)
 FLXDR = replace(FLXDR, throttle_organization=0, throttle_address=0)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-if "sqlite3" in DATABASES["default"]["ENGINE"]:
+if "sqlite" in DATABASES["default"]["ENGINE"]:
     # A file, so that threads see each other as they do in production; without a flush, tests survive no power cut.
     DATABASES["default"]["TEST"] = {"NAME": str(_folder / "test.sqlite3")}
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"

@@ -1,0 +1,117 @@
+"""Writers of SQLite take turns: nobody is overtaken for long, nobody waits for ever, and a turn never gets lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from flxdr.platform.models import UsedToken
+from flxdr.platform.sqlite import base
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="what others do"),
+]
+PATIENCE = 0.3
+WRITERS = 12
+HOLD = 0.005
+
+
+@pytest.fixture(autouse=True)
+def _no_turn_is_left() -> Iterator[None]:
+    yield
+    assert not any(turn.locked() for turn in base._turns.values())
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", PATIENCE)
+
+
+def other_program() -> sqlite3.Connection:
+    """Somebody who does not know of turns."""
+    return sqlite3.connect(Path(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
+
+
+def token(number: int) -> None:
+    with transaction.atomic():
+        UsedToken.objects.create(issuer="i", jti=str(number), expires_at="2100-01-01T00:00:00Z")
+        time.sleep(HOLD)
+
+
+def test_a_crowd_writes_one_after_the_other() -> None:
+    waited: list[float] = []
+    start = threading.Barrier(WRITERS)
+
+    def write(number: int) -> None:
+        start.wait()
+        begin = time.monotonic()
+        token(number)
+        waited.append(time.monotonic() - begin)
+        connection.close()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(waited), UsedToken.objects.count()) == (WRITERS, WRITERS)
+
+
+def test_one_waits_for_another_program_as_long_as_it_may() -> None:
+    with closing(other_program()) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.2, other.rollback)
+        timer.start()
+        begin = time.monotonic()
+        token(1)
+        assert time.monotonic() - begin >= 0.2
+        timer.join()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_and_no_longer() -> None:
+    with closing(other_program()) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        with pytest.raises(OperationalError, match="locked"):
+            token(1)
+        assert PATIENCE <= time.monotonic() - begin < 20 * PATIENCE
+        other.rollback()
+    token(2)
+    assert UsedToken.objects.get().jti == "2"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_turn_that_is_not_given_on_delays_and_does_not_stop() -> None:
+    stuck = base._turns[str(connection.settings_dict["NAME"])]
+    with stuck:
+        token(1)
+    token(2)
+    assert UsedToken.objects.count() == 2
+
+
+def test_what_fails_gives_its_turn_on() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        _ = 1 / 0
+    with pytest.raises(OperationalError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("nonsense")
+    with transaction.atomic():
+        connection.close()  # as a request does that loses its connection
+    token(1)
+
+
+def test_statements_outside_of_transactions_wait_as_before() -> None:
+    token(1)
+    with CaptureQueriesContext(connection) as queries:
+        assert connection.connection.execute("PRAGMA busy_timeout").fetchone() == (20_000,)
+        UsedToken.objects.update(issuer="j")
+    assert len(queries) == 1
