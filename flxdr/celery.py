@@ -78,6 +78,7 @@ def count_from_nothing(**_: Any) -> None:
     from flxdr.platform.metrics import processes, task_runs  # noqa: F401, PLC0415 - counts by signals of Celery
 
     processes.prepare_folder()
+    processes.reserve_files()
 
 
 @heartbeat_sent.connect

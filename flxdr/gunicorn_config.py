@@ -46,5 +46,8 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """A worker must not outlive its killed master: it would keep the port."""
+    """A worker must not outlive its killed master: it would keep the port. It counts into files of its own."""
+    from flxdr.platform.metrics.processes import reserve_files  # noqa: PLC0415 - reads the settings
+
     die_with_parent(server.pid, signal.SIGKILL)
+    reserve_files()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,9 @@ from tests.faults.stand import Stand
 from tests.support.processes import eventually
 
 DISK_BYTES = 96 * 2**20
-LEFT_BYTES = 16 * 1024
+PIECE_BYTES = 16 * 1024
+FILL_EVERY = 0.02
+"""Seconds."""
 
 
 @contextlib.contextmanager
@@ -42,18 +45,32 @@ def stand(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 class Ballast:
-    """A file that leaves the disk without room."""
+    """A file that leaves the disk without room, and takes what others free."""
 
     def __init__(self, disk: Path) -> None:
         self._file = disk / "ballast"
+        self._dropped = threading.Event()
+        self._filling: threading.Thread | None = None
 
     def load(self) -> None:
-        with contextlib.suppress(OSError), self._file.open("ab", buffering=0) as file:
-            while True:
-                file.write(b"\0" * LEFT_BYTES)
+        self._fill()
+        self._filling = threading.Thread(target=self._stay_full)
+        self._filling.start()
 
     def drop(self) -> None:
+        self._dropped.set()
+        if self._filling is not None:
+            self._filling.join()
         self._file.unlink(missing_ok=True)
+
+    def _stay_full(self) -> None:
+        while not self._dropped.wait(FILL_EVERY):
+            self._fill()
+
+    def _fill(self) -> None:
+        with contextlib.suppress(OSError), self._file.open("ab", buffering=0) as file:
+            while True:
+                file.write(b"\0" * PIECE_BYTES)
 
 
 def files(stand: Stand) -> set[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,8 +14,15 @@ from celery.signals import task_postrun, task_prerun
 from django.conf import LazySettings
 from prometheus_client import Metric
 
-from flxdr.platform.metrics import task_runs
-from flxdr.platform.metrics.processes import FORGOTTEN_AFTER, CountedByProcesses, prepare_folder
+from flxdr.platform.metrics import processes, task_runs
+from flxdr.platform.metrics.processes import (
+    FORGOTTEN_AFTER,
+    RESERVED_BYTES,
+    CountedByProcesses,
+    make_folder,
+    prepare_folder,
+    reserve_files,
+)
 from flxdr.platform.tasks import purge_tokens
 
 COUNTING = """
@@ -52,6 +60,52 @@ def samples() -> Mapping[tuple[str, tuple[tuple[str, str], ...]], float]:
         for family in families
         for sample in family.samples
     }
+
+
+RESERVED_AND_COUNTING = """
+import os
+from flxdr.platform.metrics.processes import reserve_files
+reserve_files()
+from flxdr.platform.metrics.requests import IN_PROGRESS, RECEIVED, REQUESTS, SECONDS
+from flxdr.platform.metrics.task_runs import LAST_SUCCESS, RUNS
+REQUESTS.labels("GET", "healthz", "2xx").inc(3)
+RUNS.labels("reconcile", "success").inc(2)
+SECONDS.labels("GET", "healthz").observe(1)
+IN_PROGRESS.labels("GET").set(1)
+LAST_SUCCESS.labels("reconcile").set(5)
+print(os.getpid())
+"""
+
+
+def test_the_files_of_a_process_have_all_their_space_before_it_counts(tmp_path: Path) -> None:
+    """A hole in a mapped file is a deadly one when the disk is full."""
+    environment = {**os.environ, "FL_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "flxdr.settings"}
+    prepare = "from flxdr.platform.metrics.processes import prepare_folder; prepare_folder()"
+    for text in (prepare, RESERVED_AND_COUNTING):
+        subprocess.run([sys.executable, "-c", text], env=environment, check=True)
+    files = list((tmp_path / "run" / "metrics").rglob("*.db"))
+    assert {file.stem.rpartition("_")[0] for file in files} == set(RESERVED_BYTES), "every kind that is counted"
+    for file in files:
+        status = file.stat()
+        assert status.st_size == RESERVED_BYTES[file.stem.rpartition("_")[0]]
+        assert status.st_blocks * 512 >= status.st_size, "no holes"
+
+
+def test_a_process_that_finds_no_room_counts_where_nobody_looks(
+    own: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(processes, "MEMORY", tmp_path)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(own))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    reserve_files()
+    assert list(own.glob("*.db")) == []
+    elsewhere = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    assert elsewhere.parent == tmp_path
+    count(elsewhere)
+    assert samples() == {}
 
 
 def test_processes_are_added_up(own: Path) -> None:
@@ -115,6 +169,7 @@ def test_gunicorn_forgets_what_a_dead_worker_was_doing_and_keeps_what_it_counted
 
 def test_runs_of_tasks_are_counted_by_their_end() -> None:
     task = purge_tokens
+    make_folder()
 
     def runs(outcome: str) -> float:
         return float(task_runs.RUNS.labels(task.name, outcome)._value.get())

@@ -7,12 +7,15 @@ itself, and the tasks of all machines that share the folder: workers serve nothi
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -20,12 +23,16 @@ from prometheus_client.samples import Sample
 
 from flxdr.platform.storage.files import ensure_private_folder
 
+_log = structlog.get_logger("flxdr.metrics")
 INSTRUMENTS = CollectorRegistry()
 """Everything that processes count; for its names, since the values are in the files."""
 OF_TASKS = "flxdr_task"
 """What the names of the workers' metrics begin with."""
 MACHINE = "machine"
 """The label that tells on which machine a task ran."""
+RESERVED_BYTES = {"counter": 2**18, "histogram": 2**20, "gauge_livesum": 2**16, "gauge_max": 2**16}
+"""Of each of a process's files, by what their names begin with: enough for all routes and tasks."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made by mkdtemp
 FORGOTTEN_AFTER = 7 * 24 * 3600.0
 """Seconds after which the files of another machine that nobody writes any more are removed."""
 
@@ -49,6 +56,35 @@ def prepare_folder() -> None:
     for folder in own.parent.iterdir():
         if folder != own and _last_written(folder) < time.time() - FORGOTTEN_AFTER:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def reserve_files() -> None:
+    """Make this process's files with all their space, before it counts.
+
+    prometheus_client maps files with holes into memory: on a full disk the first count in a hole would end the process
+    (SIGBUS). One that starts when there is no room counts where nobody looks, and serves.
+    """
+    try:
+        _reserve(_own_folder())
+    except OSError as error:
+        folder = tempfile.mkdtemp(prefix="flxdr-metrics-", dir=MEMORY if MEMORY.is_dir() else None)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        _log.warning(
+            "no room for this process's counters: they are not scraped until it is restarted", error=str(error)
+        )
+
+
+def _reserve(folder: Path) -> None:
+    files = {folder / f"{kind}_{os.getpid()}.db": size for kind, size in RESERVED_BYTES.items()}
+    try:
+        for path, size in files.items():
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+    except OSError:
+        for path in files:
+            path.unlink(missing_ok=True)
+        raise
 
 
 class CountedByProcesses:
