@@ -53,6 +53,10 @@ class Books:
         ((name,),) = self.rows("SELECT model_name FROM federation_traininground WHERE round_id = ?", round_id)
         return str(name)
 
+    def protection(self, round_id: str) -> str:
+        ((protection,),) = self.rows("SELECT protection FROM federation_traininground WHERE round_id = ?", round_id)
+        return str(protection)
+
     def transitions(self, round_id: str) -> list[str]:
         """Where a round went, as the audit trail says."""
         question = "SELECT data FROM platform_auditevent WHERE subject = ? AND kind = 'round.transition' ORDER BY id"

@@ -85,6 +85,15 @@ MASKED = (
 )
 """A round of secure aggregation."""
 
+PAILLIER = (
+    _web("opening-untaken", f"{SERVICES}.masking.messages:open_sums:before"),
+    _web("opening-unanswered", f"{SERVICES}.masking.messages:open_sums:after"),
+    _worker("sums-encrypted", f"{SERVICES}.masking.sums:_ask_to_open:before"),
+    _worker("opening-asked", f"{SERVICES}.masking.sums:_ask_to_open:after"),
+    _worker("sums-opened", f"{SERVICES}.masking.sums:_opened:after"),
+)
+"""What a round of Paillier encryption has beside the steps of a masked one."""
+
 SHARDED = (
     _worker("shards-planned", f"{SERVICES}.aggregation.shards:plan:after"),
     _worker("shard-claimed", f"{SERVICES}.aggregation.claims:claim_shard:after"),
@@ -94,4 +103,4 @@ SHARDED = (
 )
 """A large round, shared among the workers."""
 
-EVERY = tuple({point.function: point for point in (*PLAIN, *CAMPAIGN, *MASKED, *SHARDED)}.values())
+EVERY = tuple({point.function: point for point in (*PLAIN, *CAMPAIGN, *MASKED, *PAILLIER, *SHARDED)}.values())

@@ -17,6 +17,7 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 KINDS = {
     "test_kills": "`kill -9` at every step of a plain round",
     "test_kills_masked": "`kill -9` at every step of a masked round",
+    "test_kills_paillier": "`kill -9` while encrypted sums are made and opened",
     "test_kills_sharded": "`kill -9` while a round is shared by shards",
     "test_kills_campaign": "`kill -9` between the rounds of a campaign",
     "test_random_kills": "six `kill -9` at random moments of a campaign",
