@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from federation.models import Submission
+from federation.models import Organization, Submission
 from flxdr.platform.auth.tokens import ORGANIZATION, issue_token
 from flxdr.platform.identity import coordinator_key
 from flxdr.platform.models import UsedToken
@@ -59,6 +59,12 @@ class TestOneAfterTheOther:
         refuse_with(caller.post(SUBMIT, self.body | changes), status)
         refuse_with(caller.post(SUBMIT, self.body), 401, "token_replayed")
         assert not Submission.objects.exists()
+
+    def test_a_refused_one_that_is_sent_again_does_not_count_again(self) -> None:
+        caller, bad = single_use(), self.body | {"metrics": {"accuracy": 2}}
+        for status in (422, 401, 401):
+            refuse_with(caller.post(SUBMIT, bad), status)
+        assert Organization.objects.get(org_id="org-alpha").rejected_count == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,7 +16,7 @@ from flxdr.core.errors import Forbidden
 from flxdr.platform.api.throttling import admit_organization
 from flxdr.platform.auth import directory, second_factor
 from flxdr.platform.auth.principal import DEVELOPMENT_OPERATOR, Principal
-from flxdr.platform.auth.verification import VerifiedToken, spend, verified
+from flxdr.platform.auth.verification import VerifiedToken, refuse_spent, spend, verified
 from flxdr.platform.errors import SecondFactorNeeded, TokenInvalid
 
 OPERATING = "federation.change_traininground"
@@ -42,8 +42,8 @@ class BearerAuthentication(BaseAuthentication):
         token = verified(text.strip())
         if token.principal.org_id is not None:
             admit_organization(token.principal.org_id)  # before the token is spent, which writes
-        if request.method not in SAFE_METHODS and not _view_spends(request):
-            spend(token)
+        if request.method not in SAFE_METHODS:
+            (refuse_spent if _view_spends(request) else spend)(token)
         if token.principal.org_id is not None and not token.seen_lately:
             directory.current().touch(token.principal.org_id)
         return token.principal, token

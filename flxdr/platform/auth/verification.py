@@ -101,11 +101,25 @@ def spend(token: VerifiedToken) -> None:
         with transaction.atomic():
             UsedToken.objects.create(issuer=token.issuer, jti=token.jti, expires_at=token.expires_at)
     except IntegrityError as error:
-        raise TokenReplayed(
-            "this token was already used for a write",
-            expected="a token with a fresh `jti` for every write",
-            action="Sign a new token over the same body: a retry of identical bytes is safe.",
-        ) from error
+        raise _replayed() from error
+
+
+def refuse_spent(token: VerifiedToken) -> None:
+    """Refuse a single-use token that is known to be used up, before anything is done for it.
+
+    Raises:
+        TokenReplayed
+    """
+    if token.single_use and UsedToken.objects.filter(issuer=token.issuer, jti=token.jti).exists():
+        raise _replayed()
+
+
+def _replayed() -> TokenReplayed:
+    return TokenReplayed(
+        "this token was already used for a write",
+        expected="a token with a fresh `jti` for every write",
+        action="Sign a new token over the same body: a retry of identical bytes is safe.",
+    )
 
 
 @contextmanager
