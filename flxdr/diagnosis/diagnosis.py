@@ -16,6 +16,7 @@ _WITHOUT_DATABASE: tuple[tuple[str, Look], ...] = (
     ("settings", parts.configuration),
     ("processes", parts.processes),
     ("disk", parts.room),
+    ("files", parts.files),
 )
 _OF_THE_DATABASE: tuple[tuple[str, Look], ...] = (
     ("database", lambda _now: database_locks()),

@@ -19,11 +19,14 @@ from flxdr.diagnosis.finding import Finding, note, ok, trouble
 from flxdr.notifications import kinds
 from flxdr.notifications.conditions import survey
 from flxdr.platform.api import probes
+from flxdr.platform.errors import StorageUnavailable
 from flxdr.platform.models import AuditEvent
+from flxdr.platform.storage.blobs import blobs
 from flxdr.platform.telemetry.selectors import count_waiting
 from flxdr.supervisor import AlreadyRunning, exclusive
 
 OLD_BACKUP = timedelta(days=2)
+NOT_STORED = "0" * 64
 _SEE = {
     kinds.CHAIN_BROKEN: "chain-verification-failed",
     kinds.CHAIN_UNVERIFIED: "no-worker-runs",
@@ -128,6 +131,19 @@ def conditions(now: datetime) -> Iterator[Finding]:
 def room(now: datetime) -> Iterator[Finding]:
     usage = shutil.disk_usage(settings.FLXDR.data_dir)
     yield ok("disk", f"{usage.free / 2**30:.1f} of {usage.total / 2**30:.1f} GiB free")
+
+
+def files(now: datetime) -> Iterator[Finding]:
+    """Whether the place of the files answers; a folder does, as the disk and the chain show."""
+    bucket = settings.FLXDR.blobs_s3_bucket
+    if bucket is None:
+        return
+    try:
+        blobs().exists(NOT_STORED)
+    except StorageUnavailable as error:
+        yield trouble("files", f"bucket {bucket}: {error.detail}", "the-object-store-does-not-answer")
+    else:
+        yield ok("files", f"bucket {bucket} answers")
 
 
 def backups(now: datetime) -> Iterator[Finding]:

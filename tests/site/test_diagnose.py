@@ -10,7 +10,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,20 @@ from federation.services import rounds
 from federation.services.reconcile import reconcile
 from flxdr.backup.making import make_backup
 from flxdr.core.clock import ManualClock, SystemClock
+from flxdr.core.keys import PrivateKey
+from flxdr.diagnosis import parts
 from flxdr.diagnosis.diagnosis import diagnose
 from flxdr.env import BASE_DIR, Env
 from flxdr.platform.api import probes
 from flxdr.platform.configuration import variables_of
+from ledger.models import Proposal
 from privacy import selectors
 from privacy.errors import BudgetExhausted
 from tests.federation.closed_rounds import MODEL
 from tests.site.backups import manage
-from tests.support.federation import SimulatedFederation
+from tests.support.federation import SimulatedFederation, SimulatedOrganization
+from tests.support.object_store import ObjectServer
+from tests.support.processes import free_port
 from tests.support.services import postgres_database
 
 OTHER = "edge-normaliser"
@@ -43,6 +49,11 @@ def troubles(environment: dict[str, str]) -> dict[str, dict[str, str]]:
     """What a process of its own finds, by the paragraph."""
     done = manage(environment, "diagnose", "--json", code=1)
     return _by_paragraph(json.loads(done.stdout)["findings"])
+
+
+def _found(now: datetime) -> dict[str, dict[str, str]]:
+    """The same, of this process at a moment."""
+    return _by_paragraph([asdict(each) | {"see": each.where} for each in diagnose(now)])
 
 
 def _by_paragraph(findings: list[dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -214,6 +225,45 @@ def test_a_longer_timeout_is_of_later_rounds(clock: ManualClock, env: Callable[.
     before.refresh_from_db()
     assert before.deadline - clock.now() == timedelta(seconds=600)
     assert after.deadline - clock.now() == timedelta(seconds=900)
+
+
+def test_a_queue_and_a_bucket_that_do_not_answer(state: dict[str, str]) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    bucket = {
+        "FL_BLOBS_S3_BUCKET": "models",
+        "FL_BLOBS_S3_ENDPOINT": f"http://{nobody}",
+        "FL_BLOBS_S3_ACCESS_KEY_ID": "key",
+        "FL_BLOBS_S3_SECRET_ACCESS_KEY": "of this test",
+    }
+    found = troubles({**state, **bucket, "REDIS_URL": f"redis://{nobody}/0"})
+    assert found["the-queue-is-gone"]["part"] == "broker"
+    assert "bucket models: the store of the files does not answer" in found["the-object-store-does-not-answer"]["text"]
+
+
+def test_a_bucket_that_answers(bucket: ObjectServer) -> None:
+    (found,) = parts.files(SystemClock().now())
+    assert (found.state, found.part) == ("ok", "files")
+
+
+@pytest.mark.django_db
+def test_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=probes.SMALLEST_FREE_BYTES - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    found = _found(SystemClock().now())
+    assert found["the-disk-is-full"]["text"] == "the disk is nearly full"
+
+
+@pytest.mark.django_db
+def test_telemetry_that_waits_and_a_vote_that_is_missing(clock: ManualClock) -> None:
+    federation = SimulatedFederation(clock)
+    federation.enrol("org-alpha", "org-beta", "org-gamma")
+    SimulatedOrganization("org-new", clock, PrivateKey.generate()).register()
+    federation.work()
+    (proposal,) = Proposal.objects.filter(status="open")
+    assert proposal.deadline is not None
+    found = _found(proposal.deadline - timedelta(seconds=1))
+    assert "no answer came from: org-alpha, org-beta, org-gamma" in found["no-quorum"]["text"]
+    assert "attempts so far: 0" in _found(clock.now() + timedelta(hours=1))["telemetry-waits"]["text"]
 
 
 @pytest.mark.django_db(transaction=True)

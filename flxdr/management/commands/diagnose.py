@@ -18,8 +18,8 @@ from flxdr.diagnosis.locks import PATIENCE
 
 class Command(BaseCommand):
     help = (
-        "Look at settings, database, migrations, queue, worker, chain, rounds, budgets, telemetry, disk and backups; "
-        "change nothing. Exit code 1 if something is wrong; the line names the paragraph that says what to do."
+        "Look at settings, database, migrations, queue, worker, chain, rounds, budgets, telemetry, disk, bucket and "
+        "backups; change nothing. Exit code 1 if something is wrong; the line names the paragraph that says what to do."
     )
     requires_system_checks = ()
 
