@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from flxdr.platform.models import UsedToken
 from flxdr.platform.sqlite import base
+from tests.support.processes import eventually
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,7 +29,7 @@ HOLD = 0.005
 @pytest.fixture(autouse=True)
 def _no_turn_is_left() -> Iterator[None]:
     yield
-    assert not any(turn.locked() for turn in base._turns.values())
+    assert not any(turn.is_taken() for turn in base._turns.values())
 
 
 @pytest.fixture
@@ -66,6 +67,27 @@ def test_a_crowd_writes_one_after_the_other() -> None:
     assert (len(waited), UsedToken.objects.count()) == (WRITERS, WRITERS)
 
 
+@pytest.mark.parametrize(("running", "pauses"), [(2 * base.RUN, [2 * base.ASK_EVERY]), (0.0, [])])
+def test_a_queue_that_does_not_end_leaves_gaps(
+    running: float, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In which a writer of another process, who asks every `ASK_EVERY`, finds nobody."""
+    turn = base.Turn()
+    paused: list[float] = []
+    assert turn.take(PATIENCE)
+    next_one = threading.Thread(target=turn.take, args=(30,))
+    next_one.start()
+    eventually(lambda: turn._waiting == 1, what="somebody waits")
+    turn._running_since -= running
+    monkeypatch.setattr(time, "sleep", paused.append)
+    turn.give()
+    monkeypatch.undo()
+    next_one.join()
+    assert paused == pauses
+    turn.give()
+    assert not turn.is_taken()
+
+
 def test_one_waits_for_another_program_as_long_as_it_may() -> None:
     with closing(other_program()) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -93,8 +115,9 @@ def test_and_no_longer() -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_turn_that_is_not_given_on_delays_and_does_not_stop() -> None:
     stuck = base._turns[str(connection.settings_dict["NAME"])]
-    with stuck:
-        token(1)
+    assert stuck.take(PATIENCE)
+    token(1)
+    stuck.give()
     token(2)
     assert UsedToken.objects.count() == 2
 
