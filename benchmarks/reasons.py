@@ -9,7 +9,7 @@ REASONS: dict[str, str] = {
     "where the peer has one fsync",
     "api.submit.1MB.sqlite": "the same, and one writer at a time",
     "masked.round.80k.secagg_adds": "four steps of messages, each a long poll and an agent's signature",
-    "polling.status_p99": "the 300 agents and their signatures ran on the same two cores; the median is 16 ms",
+    "polling.status_p99": "the 300 agents and their signatures ran on the same two cores; the median is 18 ms",
     "reading.netflow-csv": "parsing of text and pseudonyms by name; the profile is flat",
     "reading.suricata-json": "parsing of deep JSON; the profile is flat",
 }
