@@ -49,14 +49,11 @@ def token(number: int) -> None:
 
 
 def test_a_crowd_writes_one_after_the_other() -> None:
-    waited: list[float] = []
     start = threading.Barrier(WRITERS)
 
     def write(number: int) -> None:
         start.wait()
-        begin = time.monotonic()
         token(number)
-        waited.append(time.monotonic() - begin)
         connection.close()
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
@@ -64,7 +61,7 @@ def test_a_crowd_writes_one_after_the_other() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (len(waited), UsedToken.objects.count()) == (WRITERS, WRITERS)
+    assert UsedToken.objects.count() == WRITERS
 
 
 @pytest.mark.parametrize(("running", "pauses"), [(2 * base.RUN, [2 * base.ASK_EVERY]), (0.0, [])])
