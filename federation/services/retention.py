@@ -34,17 +34,29 @@ def discard_updates(*, days: int, clock: Clock) -> list[str]:
     return [each.round_id for each in due if _discard(each, limit, clock)]
 
 
-def discard_unnamed(*, hours: int, clock: Clock) -> int:
+def discard_unnamed(*, hours: int, actor: str, clock: Clock) -> int:
     """Remove the files that no row names and that were stored more than `hours` ago.
 
     A process that was killed between a file and its row leaves one, and so does an update whose round ended at that
     moment. Nothing calls this by itself: with another database than theirs all files are without names.
 
     Returns:
-        How many are gone.
+        How many are gone. Those of a run that broke off are on record as well.
     """
-    limit = clock.now() - timedelta(hours=hours)
-    return sum(blobs().discard(digest, older_than=limit) for digest in unnamed_files())
+    limit, gone = clock.now() - timedelta(hours=hours), 0
+    try:
+        for digest in unnamed_files():
+            gone += blobs().discard(digest, older_than=limit)
+    finally:
+        if gone:
+            _record_discarded(gone, hours, actor, clock)
+    return gone
+
+
+def _record_discarded(files: int, hours: int, actor: str, clock: Clock) -> None:
+    data = {"files": files, "hours": hours}
+    with transaction.atomic():
+        record_event(kind="storage.unnamed_discarded", actor=actor, subject="store", data=data, clock=clock)
 
 
 def _discard(training_round: TrainingRound, limit: datetime, clock: Clock) -> bool:

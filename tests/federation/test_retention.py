@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from federation.services import rounds
 from federation.services.retention import discard_unnamed, discard_updates
 from federation.tasks import discard_updates as task
 from flxdr.core.clock import ManualClock
+from flxdr.platform.errors import StorageUnavailable
 from flxdr.platform.models import AuditEvent
 from flxdr.platform.storage.blobs import blobs
+from flxdr.platform.storage.store import BlobStore
 from tests.federation.closed_rounds import MODEL
 from tests.federation.test_recomputation import recomputed, released
 from tests.support.federation import SimulatedFederation
@@ -126,10 +128,35 @@ class TestUnnamed:
             os.utime(blobs().path(digest), (0, 0))
         old, young = self.left_over(clock, timedelta(hours=25)), self.left_over(clock, timedelta(hours=23))
         assert list(unnamed_files()) == sorted([old, young])
-        assert discard_unnamed(hours=24, clock=clock) == 1
+        assert discard_unnamed(hours=24, actor="command", clock=clock) == 1
         assert list(blobs().digests()) == sorted([*named, young])
         assert all(files(only))
         assert recomputed().matched == 1
+        event = AuditEvent.objects.filter(kind="storage.unnamed_discarded").get()
+        assert (event.actor, event.data) == ("command", {"files": 1, "hours": 24})
+
+    def test_a_run_that_breaks_off_says_what_it_removed(
+        self, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for age in (30, 31, 32):
+            self.left_over(clock, timedelta(hours=age))
+        first, second, third = sorted(blobs().digests())
+        discard = type(blobs()).discard
+
+        def breaking(store: BlobStore, digest: str, *, older_than: datetime) -> bool:
+            if digest == third:
+                raise StorageUnavailable("no answer")
+            return discard(store, digest, older_than=older_than)
+
+        monkeypatch.setattr(type(blobs()), "discard", breaking)
+        with pytest.raises(StorageUnavailable):
+            discard_unnamed(hours=24, actor="command", clock=clock)
+        assert [blobs().exists(each) for each in (first, second, third)] == [False, False, True]
+        assert AuditEvent.objects.filter(kind="storage.unnamed_discarded").get().data["files"] == 2
+
+    def test_nothing_to_remove_is_no_event(self, clock: ManualClock) -> None:
+        assert discard_unnamed(hours=24, actor="command", clock=clock) == 0
+        assert not AuditEvent.objects.filter(kind="storage.unnamed_discarded").exists()
 
     def test_files_of_discarded_rounds_that_came_back_are_named(
         self, federation: SimulatedFederation, clock: ManualClock

@@ -76,6 +76,7 @@ SENTENCES: dict[str, str] = {
     "round.step": _("took a step of %(subject)s"),
     "round.transition": _("moved %(subject)s from %(from)s to %(to)s"),
     "round.updates_discarded": _("discarded the stored updates of %(subject)s"),
+    "storage.unnamed_discarded": _("removed %(files)s files from the %(subject)s that no row named"),
     "submission.accepted": _("submitted an update to %(subject)s, %(samples)s samples"),
     "telemetry.retried": _("had %(events)s refused events of the %(subject)s sent again"),
     "token.issued": _("issued a token to %(subject)s"),
@@ -104,6 +105,7 @@ GROUPS: dict[str, str] = {
     "notification.": _("notifications"),
     "audit.": _("the audit trail"),
     "backup.": _("backups"),
+    "storage.": _("stored files"),
 }
 _SUBJECT = "\ufffc"
 """The place of the subject, which a page makes a link; no text holds this character."""

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         if hours < 1:
             raise CommandError("--hours is at least 1: a file comes before its row")
         if yes:
-            gone = discard_unnamed(hours=hours, clock=SystemClock())
+            gone = discard_unnamed(hours=hours, actor="command", clock=SystemClock())
             self.stdout.write(f"{gone} files that no row names are removed.")
         else:
             found = sum(1 for _ in unnamed_files())
