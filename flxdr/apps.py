@@ -15,3 +15,6 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from flxdr import celery, checks  # noqa: F401, PLC0415 - they need the apps to be loaded
+        from flxdr.backup import figures  # noqa: PLC0415
+
+        figures.register()

@@ -29,6 +29,7 @@ from flxdr.backup import files, manifest
 from flxdr.backup.databases.configured import database
 from flxdr.backup.errors import BackupConflict
 from flxdr.backup.manifest import Chain, FileEntry, Manifest, Software
+from flxdr.backup.record import MADE
 from flxdr.core.clock import Clock, format_timestamp
 from flxdr.core.version import VERSION
 from flxdr.platform.audit import record_event
@@ -39,7 +40,6 @@ from flxdr.platform.storage.files import ensure_private_folder, sync_folder
 from ledger.services import exporting
 
 CHAIN, CHECKPOINT, KEYS = "chain.jsonl", "checkpoint.json", "keys"
-MADE = "backup.made"
 PARTIAL = ".partial-"
 _ATTEMPTS = 3
 _log = structlog.get_logger("flxdr.backup")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
@@ -13,19 +13,17 @@ from django.db.migrations.executor import MigrationExecutor
 
 import ledger.selectors
 from federation.selectors.overview import open_rounds, stalled_rounds
-from flxdr.backup.making import MADE
+from flxdr.backup.record import is_old, last_backup
 from flxdr.core.clock import format_timestamp
 from flxdr.diagnosis.finding import Finding, note, ok, trouble
 from flxdr.notifications import kinds
 from flxdr.notifications.conditions import survey
 from flxdr.platform.api import probes
 from flxdr.platform.errors import StorageUnavailable
-from flxdr.platform.models import AuditEvent
 from flxdr.platform.storage.blobs import blobs
 from flxdr.platform.telemetry.selectors import count_waiting
 from flxdr.supervisor import AlreadyRunning, exclusive
 
-OLD_BACKUP = timedelta(days=2)
 NOT_STORED = "0" * 64
 _SEE = {
     kinds.CHAIN_BROKEN: "chain-verification-failed",
@@ -147,7 +145,7 @@ def files(now: datetime) -> Iterator[Finding]:
 
 
 def backups(now: datetime) -> Iterator[Finding]:
-    last = AuditEvent.objects.filter(kind=MADE).order_by("-id").first()
+    last = last_backup()
     if last is None:
         text = "there has been none"
     else:
@@ -156,7 +154,7 @@ def backups(now: datetime) -> Iterator[Finding]:
             yield trouble(
                 "backup", f"{last.data['missing']} stored file(s) were missing in it", "a-stored-file-is-lost"
             )
-    if last is None or now - last.at > OLD_BACKUP:
+    if is_old(last, now):
         yield (trouble if settings.FLXDR.is_production else note)("backup", text, "the-last-backup-is-old")
     else:
         yield ok("backup", text)

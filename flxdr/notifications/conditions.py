@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,9 +14,11 @@ from django.conf import settings
 import ledger.selectors
 import privacy.selectors
 from federation.selectors import attention, confirmations
+from flxdr.backup.record import OLD, last_backup
 from flxdr.core.clock import format_timestamp
 from flxdr.core.errors import FlxdrError
 from flxdr.notifications import kinds
+from flxdr.operators.locks import standing_locks
 from flxdr.platform.telemetry.selectors import oldest_waiting, refused
 from ledger.models import Approval
 
@@ -180,6 +183,27 @@ def refused_telemetry(now: datetime) -> Iterator[Finding]:
         yield Finding(kinds.TELEMETRY_REFUSED, "outbox", data)
 
 
+def locked_accounts(now: datetime) -> Iterator[Finding]:
+    """Accounts to which nobody can sign in from the addresses that guessed."""
+    locks = defaultdict(list)
+    for event in standing_locks(now):
+        locks[event.subject].append(event)
+    for account, events in locks.items():
+        addresses = sorted({str(event.data["address"]) for event in events})
+        data = {"account": account, "since_at": format_timestamp(events[0].at), "addresses": addresses}
+        yield Finding(kinds.ACCOUNT_LOCKED, account, data)
+
+
+def old_backup(now: datetime) -> Iterator[Finding]:
+    """A production site's chain has gone on for long without a backup."""
+    if not settings.FLXDR.is_production:
+        return
+    backup = last_backup()
+    block = ledger.selectors.first_block_from(1 if backup is None else backup.data["blocks"])
+    if block is not None and now - block.timestamp > OLD:
+        yield Finding(kinds.BACKUP_OLD, "backup", {"since_at": format_timestamp(block.timestamp)})
+
+
 CONDITIONS = (
     Condition("waiting organisations", frozenset({kinds.ORGANIZATION_WAITING}), waiting_organizations),
     Condition("silent organisations", frozenset({kinds.ORGANIZATION_SILENT}), silent_organizations),
@@ -191,4 +215,6 @@ CONDITIONS = (
     Condition("privacy budgets", frozenset({kinds.BUDGET_LOW, kinds.BUDGET_EXHAUSTED}), short_budgets),
     Condition("telemetry", frozenset({kinds.TELEMETRY_STUCK}), stuck_telemetry),
     Condition("refused telemetry", frozenset({kinds.TELEMETRY_REFUSED}), refused_telemetry),
+    Condition("locked accounts", frozenset({kinds.ACCOUNT_LOCKED}), locked_accounts),
+    Condition("backups", frozenset({kinds.BACKUP_OLD}), old_backup),
 )

@@ -68,6 +68,8 @@ BUDGET_LOW = "budget_low"
 BUDGET_EXHAUSTED = "budget_exhausted"
 TELEMETRY_STUCK = "telemetry_stuck"
 TELEMETRY_REFUSED = "telemetry_refused"
+ACCOUNT_LOCKED = "account_locked"
+BACKUP_OLD = "backup_old"
 CHECK_FAILED = "check_failed"
 TEST = "test"
 
@@ -140,6 +142,18 @@ KINDS: Mapping[str, Kind] = {
         _("The telemetry sink refuses events, which are set aside, since %(since_at)s: %(reason)s"),
         _("No telemetry event is set aside any more."),
         lambda data: _admin("platform_outboxevent", refused_at__isempty="0"),
+    ),
+    ACCOUNT_LOCKED: Kind(
+        Severity.WARNING,
+        _("Somebody failed too often to sign in as %(account)s: locked since %(since_at)s for %(addresses)s."),
+        _("%(account)s is not locked any more."),
+        lambda data: _page("audit:index", kind="operator.locked_out"),
+    ),
+    BACKUP_OLD: Kind(
+        Severity.WARNING,
+        _("What happened since %(since_at)s is in no backup."),
+        _("A backup was made."),
+        lambda data: _page("audit:index", kind="backup.made"),
     ),
     CHECK_FAILED: Kind(
         Severity.WARNING,

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from flxdr.operators.accounts import LONGEST_SUBJECT
+from flxdr.operators.locks import LOCKED_OUT
 from flxdr.platform.audit import record_event
 
 
@@ -53,7 +54,7 @@ def _record_lock(*, request: HttpRequest, username: str | None, ip_address: str 
         return
     with transaction.atomic():
         record_event(
-            kind="operator.locked_out",
+            kind=LOCKED_OUT,
             actor="anonymous",
             subject=str(username)[:LONGEST_SUBJECT],
             data={"address": ip_address},

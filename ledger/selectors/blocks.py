@@ -53,6 +53,11 @@ def block_at(height: int) -> Block:
     return block
 
 
+def first_block_from(height: int) -> Block | None:
+    """The oldest block at that height or above it."""
+    return Block.objects.filter(height__gte=height).order_by("height").first()
+
+
 def blocks_page(limit: int, offset: int) -> tuple[list[Block], int]:
     """Blocks from the newest down, and how many there are."""
     return list(Block.objects.order_by("-height")[offset : offset + limit]), Block.objects.count()

@@ -15,7 +15,7 @@ import privacy.selectors
 from federation.models import ConfirmationRequest, Organization, TrainingRound
 from federation.services import confirmations, enrolment, rounds
 from federation.services.directory import OrganizationDirectory
-from flxdr.core.clock import ManualClock
+from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.env import Env
 from flxdr.notifications import kinds, selectors
 from flxdr.notifications.conditions import survey
@@ -307,6 +307,56 @@ def test_telemetry_is_refused(clock: ManualClock, reviewed: Reviewed) -> None:
     retry_refused(actor="command", clock=clock)
     drain(clock=clock)
     assert reviewed() == {}
+
+
+def test_an_account_is_locked_for_as_long_as_the_lock_lasts(clock: ManualClock, reviewed: Reviewed) -> None:
+    for minutes, address in ((0, "192.0.2.1"), (1, "192.0.2.2"), (0, "192.0.2.1")):
+        clock.advance(timedelta(minutes=minutes))
+        with transaction.atomic():
+            record_event(
+                kind="operator.locked_out", actor="anonymous", subject="kim", data={"address": address}, clock=clock
+            )
+    OutboxEvent.objects.update(sent_at=clock.now())
+    (locked,) = reviewed()[kinds.ACCOUNT_LOCKED]
+    assert locked.text == (
+        "Somebody failed too often to sign in as kim: locked since 2100-01-01 00:00 UTC for 192.0.2.1, 192.0.2.2."
+    )
+    clock.advance(timedelta(minutes=15))
+    assert reviewed() == {}
+    assert closed(kinds.ACCOUNT_LOCKED).text == "kim is not locked any more."
+
+
+class TestOldBackup:
+    def back_up(self, clock: ManualClock) -> None:
+        data = {"blocks": Block.objects.count()}
+        with transaction.atomic():
+            record_event(kind="backup.made", actor="command", subject="b", data=data, clock=clock)
+        OutboxEvent.objects.update(sent_at=clock.now())
+
+    def found(self, clock: ManualClock) -> list[str]:
+        return [each.data["since_at"] for each in survey(clock.now()).findings if each.kind == kinds.BACKUP_OLD]
+
+    def test_what_is_in_no_backup_for_two_days(
+        self, env: Change, trio: SimulatedFederation, clock: ManualClock
+    ) -> None:
+        env(env="production")
+        first = Block.objects.get(height=1).timestamp
+        assert self.found(clock) == []
+        clock.advance(timedelta(days=2, seconds=1))
+        assert self.found(clock) == [format_timestamp(first)]
+        self.back_up(clock)
+        clock.advance(timedelta(days=30))
+        assert self.found(clock) == [], "nothing has happened since"
+        env(env="development")  # where nobody has to approve
+        trio.enrol("org-delta")
+        env(env="production")
+        (newest,) = Block.objects.order_by("-height")[:1]
+        clock.advance(timedelta(days=2, seconds=1))
+        assert self.found(clock) == [format_timestamp(newest.timestamp)]
+
+    def test_a_site_for_development_needs_none(self, trio: SimulatedFederation, clock: ManualClock) -> None:
+        clock.advance(timedelta(days=3))
+        assert self.found(clock) == []
 
 
 def test_telemetry_is_stuck(clock: ManualClock, reviewed: Reviewed) -> None:

@@ -126,7 +126,7 @@ def test_rounds_that_cost_nothing_have_no_end(env: Callable[..., Env]) -> None:
     assert ("flxdr_privacy_rounds_left",) not in read("privacy")
 
 
-def test_workers_outbox_and_backup(federation: SimulatedFederation) -> None:
+def test_workers_and_outbox(federation: SimulatedFederation) -> None:
     now = SystemClock().now()
     heartbeat.beat("one", clock=ManualClock(now - timedelta(seconds=100)))
     found = read("platform")
@@ -136,9 +136,15 @@ def test_workers_outbox_and_backup(federation: SimulatedFederation) -> None:
     assert read("platform")["flxdr_workers",] == 1
     assert found["flxdr_outbox_waiting",] > 3
     assert found["flxdr_outbox_oldest_age_seconds",] >= 0
-    assert ("flxdr_backup_timestamp_seconds",) not in found
-    record_event(kind="backup.made", actor="operator:test", subject="backup", data={}, clock=ManualClock(now))
-    assert read("platform")["flxdr_backup_timestamp_seconds",] == pytest.approx(now.timestamp(), abs=1)
+
+
+def test_the_last_backup(federation: SimulatedFederation) -> None:
+    now = SystemClock().now()
+    assert read("backup") == {}
+    for age in (timedelta(days=2), timedelta(0)):
+        clock = ManualClock(now - age)
+        record_event(kind="backup.made", actor="operator:test", subject="backup", data={}, clock=clock)
+    assert read("backup")["flxdr_backup_timestamp_seconds",] == pytest.approx(now.timestamp(), abs=1)
 
 
 def test_a_scrape_asks_a_bounded_number_of_queries(federation: SimulatedFederation) -> None:

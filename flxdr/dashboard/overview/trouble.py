@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from federation.models import ConfirmationRequest, TrainingRound
 from federation.selectors import waiting_confirmations
 from federation.selectors.overview import failed_since, stalled_rounds
-from flxdr.platform.models import OutboxEvent
+from flxdr.backup.record import is_old, last_backup
+from flxdr.platform.models import AuditEvent, OutboxEvent
 from flxdr.platform.telemetry.selectors import count_waiting, oldest_waiting, refused
 
 PATIENCE = timedelta(minutes=15)
@@ -28,6 +29,7 @@ class Trouble:
         is_stuck: the oldest of it waits for longer than a hiccup.
         refused: telemetry that its sink would not have, set aside.
         stalled: rounds to aggregate that no worker works on.
+        backup, is_backup_old: the last one that is on record; none is old as well.
     """
 
     unsent: int
@@ -37,12 +39,14 @@ class Trouble:
     stalled: Sequence[TrainingRound]
     failed: Sequence[TrainingRound]
     failed_total: int
+    backup: AuditEvent | None
+    is_backup_old: bool
     confirmations: Sequence[ConfirmationRequest]
 
 
 def read_trouble(now: datetime) -> Trouble:
     """Read it."""
-    oldest = oldest_waiting()
+    oldest, backup = oldest_waiting(), last_backup()
     failed, failed_total = failed_since(now - RECENT, at_most=FAILURES_SHOWN)
     return Trouble(
         unsent=count_waiting(),
@@ -52,5 +56,7 @@ def read_trouble(now: datetime) -> Trouble:
         stalled=stalled_rounds(now),
         failed=failed,
         failed_total=failed_total,
+        backup=backup,
+        is_backup_old=is_old(backup, now),
         confirmations=waiting_confirmations(now, at_most=CONFIRMATIONS_SHOWN),
     )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-
-from django.db.models import Max
 
 from flxdr.platform.models import AuditEvent
 
@@ -29,9 +26,3 @@ def events_about(subject: str, *, kinds: Sequence[str], newest: int) -> Sequence
 def newest_events_about(subject: str, *, limit: int) -> Sequence[AuditEvent]:
     """The newest events about one subject, newest first."""
     return list(AuditEvent.objects.filter(subject=subject).order_by("-id")[:limit])
-
-
-def last_event_at(kind: str) -> datetime | None:
-    """When something of that kind happened last."""
-    last: datetime | None = AuditEvent.objects.filter(kind=kind).aggregate(last=Max("at"))["last"]
-    return last

@@ -11,12 +11,9 @@ from django.conf import settings
 from flxdr.core.clock import SystemClock
 from flxdr.core.version import VERSION
 from flxdr.platform import heartbeat
-from flxdr.platform.audit.selectors import last_event_at
 from flxdr.platform.broker import waiting_messages
 from flxdr.platform.metrics.figures import Figure, Sample, Source, register_source
 from flxdr.platform.telemetry.selectors import count_waiting, oldest_waiting
-
-BACKUP_MADE = "backup.made"
 
 INFO = Figure("flxdr_info", "1, with the version that runs.", ("version",))
 DISK_FREE = Figure("flxdr_disk_free_bytes", "Bytes that are free where FL_DATA_DIR is.")
@@ -28,14 +25,13 @@ HEARTBEAT = Figure(
 )
 OUTBOX = Figure("flxdr_outbox_waiting", "Telemetry events that the sink has not confirmed.")
 OUTBOX_AGE = Figure("flxdr_outbox_oldest_age_seconds", "Age of the oldest of these events; 0 where none waits.")
-BACKUP = Figure("flxdr_backup_timestamp_seconds", "When the last backup was made, in seconds since 1970.")
 
 
 def register() -> None:
     """Let `/metrics` tell them; one source for each thing that may be out of reach."""
     register_source(Source("machine", (INFO, DISK_FREE, DISK_SIZE), machine))
     register_source(Source("queue", (QUEUE,), queue))
-    register_source(Source("platform", (WORKERS, HEARTBEAT, OUTBOX, OUTBOX_AGE, BACKUP), rows))
+    register_source(Source("platform", (WORKERS, HEARTBEAT, OUTBOX, OUTBOX_AGE), rows))
 
 
 def machine() -> Iterator[Sample]:
@@ -58,6 +54,3 @@ def rows() -> Iterator[Sample]:
     oldest = oldest_waiting()
     waited = timedelta(0) if oldest is None else SystemClock().now() - oldest.created_at
     yield OUTBOX_AGE.at(max(0.0, waited.total_seconds()))
-    backup = last_event_at(BACKUP_MADE)
-    if backup is not None:
-        yield BACKUP.at(backup.timestamp())

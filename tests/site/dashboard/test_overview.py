@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -17,8 +17,7 @@ from federation.selectors.overview import glance_of
 from federation.services import rounds
 from flxdr.core.clock import ManualClock, SystemClock
 from flxdr.env import Env
-from flxdr.platform.audit import record_event
-from flxdr.platform.models import AuditEvent, OutboxEvent
+from flxdr.platform.models import AuditEvent
 from ledger.models import Proposal
 from ledger.services import passes, verified
 from models_ml import registry
@@ -285,56 +284,6 @@ def test_budgets_are_told_by_who_has_spent_most(
     env(privacy_mode="none", privacy_required=False)
     page = text(operator.get("/overview/panels"))
     assert "unprotected: rounds add no noise" in page
-
-
-def test_telemetry_that_waits_long_is_stuck(operator: Client, federation: SimulatedFederation) -> None:
-    federation.enrol("org-a")
-    OutboxEvent.objects.all().update(sent_at=datetime(2026, 1, 1, tzinfo=UTC))
-    assert "all events are sent" in text(operator.get("/overview/panels"))
-    with transaction.atomic():
-        record_event(kind="a.b", actor="x", subject="y", data={}, clock=SystemClock())
-    page = text(operator.get("/overview/panels"))
-    assert "1 event unsent" in page
-    assert ">stuck<" not in page
-    with transaction.atomic():
-        old = ManualClock(SystemClock().now() - timedelta(hours=1))
-        OutboxEvent.objects.all().update(sent_at=old.now())
-        record_event(kind="a.b", actor="x", subject="y", data={}, clock=old)
-    assert ">stuck<" in text(operator.get("/overview/panels"))
-
-
-def test_telemetry_that_was_refused_is_told(operator: Client, federation: SimulatedFederation) -> None:
-    federation.enrol("org-a")
-    OutboxEvent.objects.all().update(sent_at=datetime(2026, 1, 1, tzinfo=UTC))
-    assert "set aside" not in text(operator.get("/overview/panels"))
-    newest = OutboxEvent.objects.order_by("-id").values("pk")[:1]
-    OutboxEvent.objects.filter(pk__in=newest).update(sent_at=None, refused_at=SystemClock().now())
-    page = text(operator.get("/overview/panels"))
-    assert "1 event set aside" in page
-    assert "all events are sent" in page
-
-
-@pytest.mark.parametrize(("lease", "is_told"), [(-60, True), (60, False), (None, True)])
-def test_a_round_that_no_worker_holds_is_told(
-    operator: Client, federation: SimulatedFederation, clock: ManualClock, lease: int | None, is_told: bool
-) -> None:
-    opened = collected(federation, clock)
-    now = SystemClock().now()
-    until = None if lease is None else now + timedelta(seconds=lease)
-    TrainingRound.objects.update(lease_until=until, closed_at=now - timedelta(minutes=5))
-    page = text(operator.get("/overview/panels"))
-    assert ("no worker" in page) is is_told
-    assert opened.round_id in page
-
-
-def test_failures_of_a_day_are_told(operator: Client, federation: SimulatedFederation, clock: ManualClock) -> None:
-    opened = collected(federation, clock)
-    rounds.abort_round(round_id=opened.round_id, actor="operator", reason="a test", clock=clock)
-    TrainingRound.objects.update(finished_at=SystemClock().now() - timedelta(hours=23))
-    failed = "<dt>Failed in a day</dt> <dd> <a"
-    assert failed in text(operator.get("/overview/panels"))
-    TrainingRound.objects.update(finished_at=SystemClock().now() - timedelta(hours=25))
-    assert failed not in text(operator.get("/overview/panels"))
 
 
 def test_a_wish_to_abort_is_seen_where_the_round_is(
