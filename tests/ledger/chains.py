@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from flxdr.core import dsse
 from flxdr.core.clock import ManualClock, format_timestamp
 from flxdr.core.keys import Algorithm, PrivateKey
+from ledger.chain import export
 from ledger.chain.approvals import SignedApproval, certificate_hash
 from ledger.chain.block import ZERO_HASH, Governance, Header, Provenance, block_hash, index_columns, parse_header
 from ledger.chain.entries import (
@@ -233,3 +235,10 @@ def with_columns(record: ChainRecord) -> ChainRecord:
     """The record as a database would give it."""
     columns = index_columns(parse_header(record.header), block_hash(record.header))
     return ChainRecord(record.header, record.approvals, columns)
+
+
+def write_export(file: Path, chain: ChainBuilder, records: Sequence[ChainRecord] | None = None) -> bytes:
+    """The chain, or other records under its name, as a file that can be restored and verified."""
+    data = b"".join(export.lines(chain.chain_id, chain.records if records is None else records))
+    file.write_bytes(data)
+    return data

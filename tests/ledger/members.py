@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -157,9 +158,11 @@ def rejection_of(proposal: Proposal, org_id: str, reason: str) -> bytes:
 
 
 def tamper(statement: str, *values: Any) -> None:
-    """Change rows as somebody with the database's password would: triggers first."""
+    """Change rows as somebody with the database's password would: the table's trigger first."""
+    named = re.match(r"(?:UPDATE|DELETE FROM|INSERT INTO) (\w+)", statement)
+    assert named, statement
+    table = named[1]
     with connection.cursor() as cursor:
-        for table in ("blocks", "approvals"):
-            on_postgresql = connection.vendor == "postgresql"
-            cursor.execute(f"DROP TRIGGER {table}_append_only" + (f" ON {table}" if on_postgresql else ""))
+        on_table = f" ON {table}" if connection.vendor == "postgresql" else ""
+        cursor.execute(f"DROP TRIGGER IF EXISTS {table}_append_only{on_table}")
         cursor.execute(statement, values)

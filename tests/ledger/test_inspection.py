@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from flxdr.core.keys import Algorithm, PrivateKey
 from ledger import selectors
@@ -113,10 +112,7 @@ def test_a_statement_by_a_key_that_came_later_counts(sealed: Consortium) -> None
 def test_a_tampered_statement_says_what_is_wrong(sealed: Consortium, column: str, value: Any, code: str) -> None:
     attest(sealed, "org-a")
     table = ReleaseStatement._meta.db_table
-    with connection.cursor() as cursor:
-        on_postgresql = connection.vendor == "postgresql"
-        cursor.execute(f"DROP TRIGGER {table}_append_only" + (f" ON {table}" if on_postgresql else ""))
-        cursor.execute(f"UPDATE {table} SET {column} = %s", [value])
+    tamper(f"UPDATE {table} SET {column} = %s", value)
     seen = inspect_block(height=4)
     (found,) = seen.attestations
     assert (found.statement, found.code) == (None, code)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import transaction
 
 from flxdr.core.clock import ManualClock, SystemClock
@@ -19,7 +19,6 @@ from flxdr.platform.models import AuditEvent
 from ledger import selectors
 from ledger.chain import export
 from ledger.chain.entries import COORDINATOR, Action
-from ledger.chain.record import ChainRecord
 from ledger.errors import ExportInvalid, RestoreConflict
 from ledger.models import Approval, Block, GovernanceEntry, Proposal, SignerKey, TreeNode
 from ledger.services import listeners, restoring
@@ -28,12 +27,10 @@ from ledger.services.restoring import Restored, restore_chain
 from ledger.services.verification import verify_ledger
 from ledger.services.verified import verify_stored
 from tests.ledger.chain.test_broken_rules import SIGNED
-from tests.ledger.chains import ChainBuilder, hash_of, key_of, provenance
-from tests.ledger.checkpoints import checkpoint_document, checkpoint_file
+from tests.ledger.chains import hash_of, key_of, provenance, write_export
 from tests.ledger.members import Consortium
 from tests.ledger.tampering import MEMBERS, NOW, TIP, honest
 from tests.ledger.tamperings import STORED
-from tests.ledger.unseen import rewritten
 
 CLOCK = SystemClock()
 ROWS = (Block, Approval, TreeNode, SignerKey, GovernanceEntry)
@@ -50,12 +47,6 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "chain.jsonl"
 
 
-def write(file: Path, chain: ChainBuilder, records: list[ChainRecord] | None = None) -> bytes:
-    data = b"".join(export.lines(chain.chain_id, chain.records if records is None else records))
-    file.write_bytes(data)
-    return data
-
-
 def restore(file: Path, **options: Any) -> Restored:
     return restore_chain(path=file, clock=CLOCK, **options)
 
@@ -70,7 +61,7 @@ def exported() -> bytes:
 
 def test_into_an_empty_database_and_out_again(file: Path) -> None:
     chain = honest()
-    data = write(file, chain)
+    data = write_export(file, chain)
     seen: list[tuple[int, int]] = []
     restored = restore(file, genesis=chain.chain_id, progress=lambda done, total: seen.append((done, total)))
     assert (restored.held, restored.state) == (0, chain.verified().state)
@@ -86,9 +77,9 @@ def test_into_an_empty_database_and_out_again(file: Path) -> None:
 @pytest.mark.parametrize("held", range(1, TIP + 1))
 def test_onto_a_prefix(file: Path, held: int) -> None:
     chain = honest()
-    write(file, chain, chain.records[:held])
+    write_export(file, chain, chain.records[:held])
     restore(file)
-    data = write(file, chain)
+    data = write_export(file, chain)
     assert restore(file).held == held
     assert exported() == data
     assert verify_ledger(clock=CLOCK).chain_valid
@@ -97,7 +88,7 @@ def test_onto_a_prefix(file: Path, held: int) -> None:
 @pytest.mark.parametrize("batches", range(5))
 def test_one_that_broke_off_goes_on(file: Path, batches: int) -> None:
     chain = honest()
-    data = write(file, chain)
+    data = write_export(file, chain)
     after = iter(range(batches))
 
     def stop(done: int, total: int) -> None:
@@ -113,9 +104,9 @@ def test_one_that_broke_off_goes_on(file: Path, batches: int) -> None:
 
 def test_what_a_database_holds_already_is_not_taken_back(file: Path) -> None:
     chain = honest()
-    write(file, chain)
+    write_export(file, chain)
     restore(file)
-    write(file, chain, chain.records[:-1])
+    write_export(file, chain, chain.records[:-1])
     before = stored()
     with pytest.raises(RestoreConflict, match=f"ends at height {TIP - 1}, behind the database's {TIP}"):
         restore(file)
@@ -124,13 +115,13 @@ def test_what_a_database_holds_already_is_not_taken_back(file: Path) -> None:
 
 def test_a_fork_is_refused_at_its_height(file: Path) -> None:
     chain = honest()
-    write(file, chain)
+    write_export(file, chain)
     restore(file)
     chain.records = chain.records[:-2]
     for number in (3, 4, 5):
         chain.release(number, orgs=MEMBERS, samples_total=7)
     assert chain.verified().report.chain_valid
-    write(file, chain)
+    write_export(file, chain)
     before = stored()
     with pytest.raises(RestoreConflict) as refused:
         restore(file)
@@ -140,9 +131,9 @@ def test_a_fork_is_refused_at_its_height(file: Path) -> None:
 
 def test_approvals_that_differ_at_the_tip_are_a_contradiction(file: Path) -> None:
     chain = honest()
-    write(file, chain, [*chain.records[:-1], replace(chain.tip, approvals=chain.tip.approvals[:-1])])
+    write_export(file, chain, [*chain.records[:-1], replace(chain.tip, approvals=chain.tip.approvals[:-1])])
     restore(file)
-    write(file, chain)
+    write_export(file, chain)
     with pytest.raises(RestoreConflict, match=f"certificate {TIP}"):
         restore(file)
 
@@ -152,14 +143,14 @@ def test_a_tampered_export_leaves_nothing_beyond_its_good_blocks(file: Path, nam
     """What breaks the structure is seen before anything is stored; a signature, when its block is appended."""
     make, height, code = STORED[name]
     chain = honest()
-    write(file, chain, make(chain))
+    write_export(file, chain, make(chain))
     with pytest.raises(ExportInvalid) as refused:
         restore_chain(path=file, clock=ManualClock(NOW))
     assert (refused.value.fields["height"], refused.value.fields["check"]) == (height, code)
     if Block.objects.exists():
         assert (code, Block.objects.count()) == ("approval_signature", TIP)  # in batches of two, the tip alone is bad
         assert verify_ledger(clock=CLOCK).chain_valid
-        honest_data = write(file, honest())
+        honest_data = write_export(file, honest())
         restore(file)
         assert exported() == honest_data
 
@@ -168,7 +159,7 @@ def test_a_block_that_breaks_a_rule_is_not_restored(file: Path) -> None:
     make, code, _ = SIGNED["unknown parent"]
     chain = honest()
     chain.append(make(chain), [COORDINATOR, *MEMBERS])
-    write(file, chain)
+    write_export(file, chain)
     with pytest.raises(ExportInvalid, match=code):
         restore(file)
     assert not Block.objects.exists()
@@ -179,14 +170,14 @@ def test_a_block_that_breaks_a_rule_is_not_restored(file: Path) -> None:
     [lambda data: b"", lambda data: data[:-30], lambda data: data.replace(b"{", b"[", 1), lambda data: data[200:]],
 )
 def test_a_damaged_file_leaves_nothing(file: Path, damage: Callable[[bytes], bytes]) -> None:
-    file.write_bytes(damage(write(file, honest())))
+    file.write_bytes(damage(write_export(file, honest())))
     with pytest.raises(ExportInvalid):
         restore(file)
     assert not Block.objects.exists()
 
 
 def test_another_genesis_than_the_pinned_one(file: Path) -> None:
-    write(file, honest())
+    write_export(file, honest())
     with pytest.raises(ExportInvalid, match="genesis_mismatch"):
         restore(file, genesis=hash_of("another"))
     assert not Block.objects.exists()
@@ -200,14 +191,14 @@ class TestAFreshDatabase:
         return ensure_genesis(clock=CLOCK).block_hash
 
     def test_is_left_alone(self, file: Path) -> None:
-        write(file, honest())
+        write_export(file, honest())
         before = stored()
         with pytest.raises(RestoreConflict, match="--replace-fresh"):
             restore(file)
         assert stored() == before
 
     def test_gives_way_if_asked_to(self, file: Path, fresh: str) -> None:
-        data = write(file, honest())
+        data = write_export(file, honest())
         verify_stored(clock=CLOCK, actor="operator:root")
         assert selectors.last_pass() is not None
         restore(file, replace_fresh=True)
@@ -223,14 +214,14 @@ class TestAFreshDatabase:
         first = chain.records[0]
         forged = replace(first, approvals=[replace(first.approvals[0], signature=bytes(64))])
         for records in ([first, *chain.records[2:]], [forged]):
-            write(file, chain, records)
+            write_export(file, chain, records)
             with pytest.raises(ExportInvalid):
                 restore(file, replace_fresh=True)
             assert stored() == before
 
     def test_in_which_something_happened_is_not_fresh(self, file: Path) -> None:
         record_event(kind="organization.registered", actor="org-a", subject="org-a", data={})
-        write(file, honest())
+        write_export(file, honest())
         before = stored()
         with pytest.raises(RestoreConflict, match="in use"):
             restore(file, replace_fresh=True)
@@ -348,7 +339,7 @@ def _grown(file: Path, consortium: Consortium, proposal: Proposal | None) -> byt
 def test_what_was_not_exported_is_not_recomputable_and_never_bad(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(file, honest())
+    write_export(file, honest())
     restore(file)
     call_command("verify_chain", "--recompute", "--json")
     answer = json.loads(capsys.readouterr().out)
@@ -359,7 +350,7 @@ def test_what_was_not_exported_is_not_recomputable_and_never_bad(
 
 def test_a_database_that_grows_meanwhile_ends_it(file: Path) -> None:
     chain = honest()
-    write(file, chain)
+    write_export(file, chain)
 
     def grow(done: int, total: int) -> None:
         restore_chain(path=file, clock=CLOCK)
@@ -367,82 +358,6 @@ def test_a_database_that_grows_meanwhile_ends_it(file: Path) -> None:
     with pytest.raises(RestoreConflict, match="grew meanwhile"):
         restore(file, progress=grow)
     assert verify_ledger(clock=CLOCK).chain_valid
-
-
-class TestTheCommand:
-    def test_tells_what_it_did(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        chain = honest()
-        write(file, chain)
-        call_command("restore_chain", str(file))
-        told = capsys.readouterr()
-        assert f"9 block(s) restored, 9 in all, newest {chain.verified().report.last_block_hash}" in told.out
-        assert f"no --genesis was given: compare {chain.chain_id}" in told.out
-        assert "this coordinator's key is not the chain's" in told.out
-        assert "8 of 9 block(s)" in told.err
-
-    def test_as_json(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        chain = honest()
-        write(file, chain)
-        call_command("restore_chain", str(file), "--genesis", chain.chain_id, "--json")
-        answer = json.loads(capsys.readouterr().out)
-        assert (answer["chain_id"], answer["blocks"], answer["restored"]) == (chain.chain_id, 9, 9)
-        assert len(answer["warnings"]) == 1
-
-    def test_names_what_it_refuses(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        chain = honest()
-        make, height, code = STORED["delete a block"]
-        write(file, chain, make(chain))
-        with pytest.raises(CommandError, match=f"block {height} of the export does not hold") as refused:
-            call_command("restore_chain", str(file), "--json")
-        assert refused.value.returncode == 1
-        assert json.loads(capsys.readouterr().out)["check"] == code
-
-    def test_against_a_checkpoint(self, file: Path, tmp_path: Path) -> None:
-        chain, held = honest(), tmp_path / "checkpoint.json"
-        held.write_bytes(checkpoint_file(chain.records, TIP + 1, coordinator=chain.coordinator))
-        write(file, chain, chain.records[:-1])
-        with pytest.raises(CommandError, match="checkpoint_beyond_chain") as refused:
-            call_command("restore_chain", str(file), "--checkpoint", str(held))
-        assert refused.value.returncode == 1
-        assert not Block.objects.exists()
-        write(file, chain)
-        call_command("restore_chain", str(file), "--checkpoint", str(held))
-        assert Block.objects.count() == TIP + 1
-
-    def test_against_the_checkpoint_that_the_file_carries(self, file: Path) -> None:
-        chain = honest()
-        own = checkpoint_document(chain.records, TIP + 1, coordinator=chain.coordinator)
-        for records, refusal in (
-            (chain.records[:-1], "checkpoint_beyond_chain"),
-            (rewritten(honest()), "checkpoint_root_mismatch"),
-        ):
-            file.write_bytes(b"".join(export.lines(chain.chain_id, records, own)))
-            with pytest.raises(CommandError, match=refusal):
-                call_command("restore_chain", str(file))
-            assert not Block.objects.exists()
-        file.write_bytes(b"".join(export.lines(chain.chain_id, chain.records, own)))
-        call_command("restore_chain", str(file))
-        assert Block.objects.count() == TIP + 1
-
-    @pytest.mark.parametrize("line", [b'{"checkpoint":1}\n', b'{"checkpoint":{}}\n', b'{"checkpoint":x}\n'])
-    def test_a_damaged_checkpoint_in_the_file(self, file: Path, line: bytes) -> None:
-        file.write_bytes(write(file, honest()) + line)
-        with pytest.raises(CommandError, match="own checkpoint cannot be read") as refused:
-            call_command("restore_chain", str(file))
-        assert refused.value.returncode == 1
-        assert not Block.objects.exists()
-
-    def test_against_what_is_no_checkpoint(self, file: Path, tmp_path: Path) -> None:
-        write(file, honest())
-        (tmp_path / "checkpoint").write_bytes(b"no note")
-        with pytest.raises(CommandError, match="the checkpoint cannot be read") as refused:
-            call_command("restore_chain", str(file), "--checkpoint", str(tmp_path / "checkpoint"))
-        assert refused.value.returncode == 2
-
-    def test_without_a_file(self, tmp_path: Path) -> None:
-        with pytest.raises(CommandError, match="cannot be read") as refused:
-            call_command("restore_chain", str(tmp_path / "none"))
-        assert refused.value.returncode == 2
 
 
 def test_two_approvals_of_one_organization_are_not_dropped_on_the_way(file: Path) -> None:
@@ -454,7 +369,7 @@ def test_two_approvals_of_one_organization_are_not_dropped_on_the_way(file: Path
     chain.records[-1] = replace(record, approvals=[*record.approvals, chain.approval(record.header, "org-a", second)])
     chain.release(6, orgs=MEMBERS)
     assert chain.verified().report.chain_valid
-    write(file, chain)
+    write_export(file, chain)
     with pytest.raises(RestoreConflict) as refused:
         restore(file)
     assert refused.value.fields["height"] == TIP + 2
@@ -466,6 +381,6 @@ def test_a_round_id_that_occurs_twice_is_refused(file: Path) -> None:
     chain = honest()
     chain.release(5, orgs=MEMBERS, round_id="round-4-abc")
     assert chain.verified().report.chain_valid
-    write(file, chain)
+    write_export(file, chain)
     with pytest.raises(RestoreConflict):
         restore(file)

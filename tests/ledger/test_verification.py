@@ -54,12 +54,12 @@ def _edit_header_and_columns(height: int) -> None:
     new_hash = block_hash(header)
     values = (header, hash_of("evil"), new_hash, height)
     tamper("UPDATE blocks SET header = %s, model_hash = %s, block_hash = %s WHERE height = %s", *values)
-    _execute("UPDATE approvals SET block_hash = %s WHERE block_hash = %s", new_hash, block.block_hash)
+    tamper("UPDATE approvals SET block_hash = %s WHERE block_hash = %s", new_hash, block.block_hash)
 
 
-def _execute(statement: str, *values: Any) -> None:
+def _take_away(table: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(f"ALTER TABLE {table} RENAME TO gone")
 
 
 def _replace_signature(height: int) -> None:
@@ -76,10 +76,9 @@ def _delete(height: int) -> None:
 
 
 def _strip(height: int, *org_ids: str) -> None:
-    tamper("SELECT 1")
     for org_id in org_ids:
         hash_ = selectors.block_at(height).block_hash
-        _execute("DELETE FROM approvals WHERE org_id = %s AND block_hash = %s", org_id, hash_)
+        tamper("DELETE FROM approvals WHERE org_id = %s AND block_hash = %s", org_id, hash_)
 
 
 TAMPERINGS: dict[str, tuple[Any, int, str]] = {
@@ -97,37 +96,37 @@ TAMPERINGS: dict[str, tuple[Any, int, str]] = {
     "approval deleted": (lambda: _strip(5, "org-a"), 5, "quorum_not_met"),
     "coordinator's approval deleted": (lambda: _strip(6, COORDINATOR), 6, "coordinator_missing"),
     "key replaced in the index": (
-        lambda: _execute("UPDATE ledger_signerkey SET spki = %s WHERE org_id = 'org-b'", key_of("x").public.spki),
+        lambda: tamper("UPDATE ledger_signerkey SET spki = %s WHERE org_id = 'org-b'", key_of("x").public.spki),
         2,
         "signer_index_mismatch",
     ),
     "key deleted from the index": (
-        lambda: _execute("DELETE FROM ledger_signerkey WHERE org_id = 'org-b'"),
+        lambda: tamper("DELETE FROM ledger_signerkey WHERE org_id = 'org-b'"),
         6,
         "signer_index_mismatch",
     ),
     "key added to the index": (
-        lambda: _execute("UPDATE ledger_signerkey SET org_id = 'org-x' WHERE org_id = 'org-c'"),
+        lambda: tamper("UPDATE ledger_signerkey SET org_id = 'org-x' WHERE org_id = 'org-c'"),
         6,
         "signer_index_mismatch",
     ),
     "key retired in the index": (
-        lambda: _execute("UPDATE ledger_signerkey SET revoked_height = 4 WHERE org_id = 'org-b'"),
+        lambda: tamper("UPDATE ledger_signerkey SET revoked_height = 4 WHERE org_id = 'org-b'"),
         6,
         "signer_index_mismatch",
     ),
     "governance entry changed in the index": (
-        lambda: _execute("UPDATE governance_entries SET org_id = 'org-x' WHERE height = 2"),
+        lambda: tamper("UPDATE governance_entries SET org_id = 'org-x' WHERE height = 2"),
         2,
         "governance_index_mismatch",
     ),
     "governance entry deleted from the index": (
-        lambda: _execute("DELETE FROM governance_entries WHERE height = 1"),
+        lambda: tamper("DELETE FROM governance_entries WHERE height = 1"),
         1,
         "governance_index_mismatch",
     ),
     "policy added to the index": (
-        lambda: _execute("INSERT INTO governance_entries (height, action) VALUES (5, 'set_policy')"),
+        lambda: tamper("INSERT INTO governance_entries (height, action) VALUES (5, 'set_policy')"),
         5,
         "governance_index_mismatch",
     ),
@@ -196,7 +195,7 @@ def test_what_the_command_finds_is_kept_for_everybody(sealed: Consortium) -> Non
 
 
 def test_command_on_a_copy_that_keeps_nothing(sealed: Consortium) -> None:
-    _execute("ALTER TABLE verification_passes RENAME TO gone")
+    _take_away("verification_passes")
     call_command("verify_chain", "--json")
 
 
@@ -235,7 +234,7 @@ def test_command_shows_its_progress_on_a_terminal(
 
 
 def test_command_without_a_ledger(sealed: Consortium) -> None:
-    _execute("ALTER TABLE blocks RENAME TO gone")
+    _take_away("blocks")
     with pytest.raises(CommandError) as refused:
         call_command("verify_chain")
     assert refused.value.returncode == 2
@@ -283,9 +282,9 @@ def _keep(folder: Path) -> Path:
 def _truncate(size: int) -> None:
     """The newest blocks removed with all that was stored for them."""
     for height in range(size, selectors.head().height + 1):
-        _execute("DELETE FROM approvals WHERE block_hash = %s", selectors.block_at(height).block_hash)
-    _execute("DELETE FROM blocks WHERE height >= %s", size)
-    _execute("DELETE FROM tree_nodes WHERE position >= %s", stored_nodes(size))
+        tamper("DELETE FROM approvals WHERE block_hash = %s", selectors.block_at(height).block_hash)
+    tamper("DELETE FROM blocks WHERE height >= %s", size)
+    tamper("DELETE FROM tree_nodes WHERE position >= %s", stored_nodes(size))
 
 
 def test_a_held_checkpoint_anchors_the_blocks_that_it_covers(
@@ -312,8 +311,6 @@ def test_a_truncation_that_leaves_no_trace_shows_in_a_held_checkpoint(
     sealed: Consortium, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = _keep(tmp_path)
-    tamper("SELECT 1")
-    _unlock_tree()
     _truncate(5)
     assert verify_ledger(clock=sealed.clock).chain_valid
     with pytest.raises(SystemExit) as ended:
@@ -358,13 +355,8 @@ def test_a_checkpoint_that_cannot_be_read_is_a_mistake_of_the_caller(
     ids=["changed", "removed", "beyond the tip"],
 )
 def test_a_damaged_tree(sealed: Consortium, statement: str, height: int) -> None:
-    _unlock_tree()
-    _execute(statement, bytes(32))
+    tamper(statement, bytes(32))
     assert _first_bad(sealed)[:2] == (height, "tree_mismatch")
-
-
-def _unlock_tree() -> None:
-    _execute("DROP TRIGGER tree_nodes_append_only" + (" ON tree_nodes" if connection.vendor == "postgresql" else ""))
 
 
 def test_an_export_that_fails_leaves_the_older_file_alone(

@@ -235,17 +235,13 @@ class TestLongChain:
 
     def test_a_key_index_that_was_changed_is_found_now(self, passed: Coordinator) -> None:
         passed.ask()
-        with connection.cursor() as cursor:
-            cursor.execute("DELETE FROM ledger_signerkey WHERE org_id = 'org-b'")
+        tamper("DELETE FROM ledger_signerkey WHERE org_id = 'org-b'")
         assert _first_bad(passed.ask())[1] == "signer_index_mismatch"
 
     def test_a_stored_tree_that_differs_above_is_found_now(self, passed: Coordinator) -> None:
         passed.release(3)
-        tamper_tree = "UPDATE tree_nodes SET hash = %s WHERE position = (SELECT MAX(position) FROM tree_nodes)"
-        with connection.cursor() as cursor:
-            on_postgresql = connection.vendor == "postgresql"
-            cursor.execute("DROP TRIGGER tree_nodes_append_only" + (" ON tree_nodes" if on_postgresql else ""))
-            cursor.execute(tamper_tree, [bytes(32)])
+        newest = "(SELECT MAX(position) FROM tree_nodes)"
+        tamper(f"UPDATE tree_nodes SET hash = %s WHERE position = {newest}", bytes(32))
         assert _first_bad(passed.ask()) == (6, "tree_mismatch")
 
     def test_a_rewritten_prefix_is_not_taken_as_verified(self, passed: Coordinator) -> None:
