@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
-worker_class = "gthread"
+worker_class = "flxdr.platform.gunicorn_worker.Worker"
 workers = 2
 threads = 32  # an agent's long poll holds a thread for up to 25 s
 timeout = 60  # of the worker's heartbeat, which a waiting thread does not delay
