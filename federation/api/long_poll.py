@@ -27,7 +27,12 @@ T = TypeVar("T")
 INTERVAL_SECONDS = 0.1
 """Between two looks at the newest event's number."""
 REREAD_SECONDS = 3.0
-"""Between two reads without a new event: a transaction may commit after one that took a later number."""
+"""From a new event to a read without one, and twice as long to each that follows: a transaction may commit after one
+that took a later number."""
+READS_AT_ONCE = 2
+"""Of those that wait in this process. An event wakes all of them, and the process has other things to answer."""
+LONGEST_TURN = 1.0
+"""Seconds after which one reads although it is not its turn: the database is slow, and a poll ends when it said."""
 MAX_POLLS = 4
 """Polls of one organisation that wait at once in one process: each holds one of its threads. An agent needs one, and
 one more for each that it gave up and that has not noticed yet."""
@@ -38,6 +43,7 @@ LONGEST_ABSENCE = 20.0
 RETURNS_PER_SECOND = 10.0
 """How many that found no place come back to one process: the more there are, the later each."""
 
+_turns = threading.BoundedSemaphore(READS_AT_ONCE)
 _lock = threading.Lock()
 _waiting: Counter[str] = Counter()
 
@@ -103,14 +109,14 @@ _absences = _Absences()
 def poll(read: Callable[[], T], *, due: Callable[[T], bool], wait: float, waiter: Waiter | None = None) -> T:
     """Call `read` until `due` holds for what it returns, or `wait` seconds have passed; the last answer either way.
 
-    It is called at first, after something happened in the federation, and every `REREAD_SECONDS`. Between two reads no
-    transaction is open, and a pooled connection goes back to its pool: hundreds of waiting organisations share a few
-    connections.
+    It is called at first, after something happened in the federation, and ever more seldom while nothing does. Between
+    two reads no transaction is open, and a pooled connection goes back to its pool: hundreds of waiting organisations
+    share a few connections.
     """
     waiter = waiter or time
     begun = waiter.monotonic()
     known = _changes.newest(begun)  # before the read: what happens in between is then read once more, not missed
-    answer, read_at = read(), begun
+    answer, read_at, patience = read(), begun, REREAD_SECONDS
     while not due(answer):
         now = waiter.monotonic()
         left = begun + wait - now
@@ -121,10 +127,23 @@ def poll(read: Callable[[], T], *, due: Callable[[T], bool], wait: float, waiter
         waiter.sleep(min(INTERVAL_SECONDS, left))
         now = waiter.monotonic()
         newest = _changes.newest(now)
-        if newest != known or now - read_at >= REREAD_SECONDS or now - begun >= wait:
+        if newest != known or now - read_at >= patience or now - begun >= wait:
+            patience = REREAD_SECONDS if newest != known else 2 * patience
             known, read_at = newest, now
-            answer = read()
+            with _turn():
+                answer = read()
     return answer
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Few read at once, so that those who wait do not hold up those who ask."""
+    is_ours = _turns.acquire(timeout=LONGEST_TURN)
+    try:
+        yield
+    finally:
+        if is_ours:
+            _turns.release()
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def federation_status(model: str | None = None) -> dict[str, Any]:
         "global_model_version": f"v{release.version if release else 0}",
         "last_aggregation": format_timestamp(last_aggregation) if last_aggregation else None,
         "training_accuracy": metrics.get("accuracy"),
-        "privacy_budget_used": privacy.selectors.budget()["epsilon_used"],
+        "privacy_budget_used": privacy.selectors.largest_epsilon(),
         "model_name": model_name,
         "global_model_hash": release.model_hash if release else None,
     }

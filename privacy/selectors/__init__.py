@@ -1,6 +1,6 @@
 """Reads of the privacy budget and of the privacy settings."""
 
-from privacy.selectors.account import budget, charged
+from privacy.selectors.account import budget, charged, largest_epsilon
 from privacy.selectors.configuration import NOTES, SANITIZATION_NOTE, configuration
 from privacy.selectors.forecast import Forecast, forecast
 from privacy.selectors.noise import (
@@ -26,6 +26,7 @@ __all__ = [
     "configured_goal",
     "cost_of",
     "forecast",
+    "largest_epsilon",
     "limit_ppm",
     "planned_mechanism",
     "round_charges",

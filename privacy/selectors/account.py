@@ -40,6 +40,12 @@ def charged(org_ids: Sequence[str] | None = None) -> Mapping[str, Counter[Releas
     return defaultdict(Counter, {name: +releases for name, releases in found.items() if +releases})
 
 
+def largest_epsilon() -> float:
+    """Epsilon spent and reserved, of the organisation that has used most: what `budget` gives for the federation."""
+    delta = settings.FLXDR.privacy_delta
+    return max((epsilon_ppm(releases, delta) for releases in charged().values()), default=0) / PPM
+
+
 def budget(org_id: str | None = None) -> dict[str, Any]:
     """The guide's privacy budget.
 

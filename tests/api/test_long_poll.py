@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
-from threading import Event, Thread
+from threading import Barrier, BoundedSemaphore, Event, Thread
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from federation.api.long_poll import (
     LONGEST_ABSENCE,
     MAX_POLLS,
     MAX_WAITING,
+    READS_AT_ONCE,
     REREAD_SECONDS,
     RETURNS_PER_SECOND,
     NoPlaceLeft,
@@ -100,14 +102,46 @@ def test_answers_as_soon_as_something_happened() -> None:
 def test_reads_seldom_while_nothing_happens() -> None:
     time, answers = FakeTime(), _answers()
     reads = poll(lambda: next(answers), due=lambda _: False, wait=25, waiter=time) + 1
-    assert 25 / REREAD_SECONDS < reads <= 25 / REREAD_SECONDS + 2
+    assert reads == 5, "at first, after 3, 9 and 21 seconds, and at last"
 
 
 def test_what_no_event_tells_is_seen_a_little_later() -> None:
     """As after a transaction that took its number first and committed last."""
     time, answers = FakeTime(), _answers()
     assert poll(lambda: next(answers), due=lambda number: number == 2, wait=25, waiter=time) == 2
-    assert time.now - 1000 == pytest.approx(2 * REREAD_SECONDS, abs=3 * INTERVAL_SECONDS)
+    assert time.now - 1000 == pytest.approx(3 * REREAD_SECONDS, abs=3 * INTERVAL_SECONDS)
+
+
+def test_an_event_makes_it_read_often_again() -> None:
+    time, answers = Happening(after=12), _answers()
+    assert poll(lambda: next(answers), due=lambda number: number == 4, wait=25, waiter=time) == 4
+    assert time.now - 1012 == pytest.approx(REREAD_SECONDS, abs=3 * INTERVAL_SECONDS), "not 12 s after the one before"
+
+
+def test_those_that_wait_read_a_few_at_a_time_and_none_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_poll, "_turns", BoundedSemaphore(READS_AT_ONCE))
+    monkeypatch.setattr(long_poll, "LONGEST_TURN", 0.05)
+    together, entered = Barrier(READS_AT_ONCE + 1), []
+
+    def hold() -> None:
+        with long_poll._turn():
+            entered.append(1)
+            together.wait(10)
+
+    others = [Thread(target=hold) for _ in range(READS_AT_ONCE)]
+    for other in others:
+        other.start()
+    while len(entered) < READS_AT_ONCE:
+        sleep(0.001)
+    begun = monotonic()
+    with long_poll._turn():
+        assert monotonic() - begun >= 0.05
+    together.wait(10)
+    for other in others:
+        other.join()
+    begun = monotonic()
+    with long_poll._turn():
+        assert monotonic() - begun < 0.05
 
 
 @pytest.mark.parametrize("wait", [0, 0.05, 1, 25])

@@ -159,6 +159,7 @@ def test_an_organization_sees_its_own_and_an_operator_the_largest_and_all(
     assert "org-beta" not in str(own)
     everybody = api.get(f"{PREFIX}/budget").json()
     assert (everybody["epsilon_used"], everybody["rounds_trained"]) == (twice, 2)
+    assert api.get("/api/fl-blockchain/federation/status").json()["privacy_budget_used"] == twice
     assert everybody["rounds_until_budget_exhausted"] == 3
     assert everybody["unlimited"] is False
     assert [(row["org_id"], row["epsilon_used"], row["rounds_trained"]) for row in everybody["organizations"]] == [
