@@ -19,7 +19,8 @@ _INTRODUCTION = """\
 Written by `make bench` from `benchmarks/results.json`; do not edit. `make bench ONLY=group` measures one group anew and
 keeps the others. Ours and the peer run in turns in one process, or in pairs of processes, on the same inputs; figures
 are medians. A ratio above 1 means that ours is better. A row without a target informs. Times are of the machine that
-stands under each heading: compare ratios, not times, with those of another machine.
+stands under each heading: compare ratios, not times, with those of another machine. The yardstick there is a fixed
+loop of Python that was timed just before: beside a longer one all times are longer, by about as much.
 
 Figures that are no such rows, because they are no times: [the attacks on every aggregation strategy](aggregation.md),
 [the utility of noise](privacy.md), [how good the detection is](models.md) and [what that was tested
