@@ -12,17 +12,16 @@ is one object.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
 import stix2
 
+from federation.detections.reports import Report
 from federation.detections.techniques import technique_of
 
-MEDIA_TYPE = "application/stix+json;version=2.1"
 MEMBERS_ONLY = stix2.TLP_AMBER
 """What members share stays among them and those whom they protect."""
 _NAMESPACE = uuid.UUID("6e3f6c1a-55a4-5b0e-9d53-6f1f0f0f7a4c")
@@ -35,43 +34,6 @@ _EXTENSION_TEXT = (
     "detected it. block_height: block of the federation's ledger that released the model, absent where none did. "
     "host: pseudonym of the flows' source under the organisation's own key, absent in what is shared."
 )
-
-
-@dataclass(frozen=True)
-class SeenFlow:
-    """A flow with its addresses, for the organisation's own use."""
-
-    time: datetime
-    source: str
-    destination: str
-    protocol: str
-    port: int
-    bytes_out: int
-    bytes_in: int
-
-
-@dataclass(frozen=True)
-class Report:
-    """A detection as a bundle tells it; `host` and `observed` are left empty in what leaves the organisation."""
-
-    alert_id: str
-    org_id: str
-    org_name: str
-    family: str
-    score: float
-    flows: int
-    destinations: int
-    services: Sequence[str]
-    first_seen: datetime
-    last_seen: datetime
-    reported_at: datetime
-    model_name: str
-    model_hash: str
-    block_height: int | None
-    recommendation: str
-    reason: str
-    host: str | None = None
-    observed: Sequence[SeenFlow] = ()
 
 
 def bundle(reports: Iterable[Report], *, scope: str, marking: stix2.MarkingDefinition | None = None) -> str:

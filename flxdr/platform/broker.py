@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import redis
 from celery import current_app
 from django.conf import settings
+
+if TYPE_CHECKING:
+    import redis
 
 TIMEOUT_SECONDS = 2.0
 
@@ -36,5 +39,7 @@ def waiting_messages() -> int:
 
 @contextmanager
 def _client(url: str) -> Iterator[redis.Redis]:
+    import redis  # noqa: PLC0415 - not where the queue is a folder: it takes a while
+
     with redis.Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS) as client:
         yield client

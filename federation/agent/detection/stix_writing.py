@@ -9,6 +9,7 @@ from typing import Any
 
 from federation.agent.detection.alerts import OPEN, Alert, services_of
 from federation.detections import stix
+from federation.detections.reports import Report, SeenFlow
 
 
 class Stix:
@@ -36,11 +37,11 @@ class Stix:
         self._alerts = []
 
 
-def report_of(alert: Mapping[str, Any], org_id: str, org_name: str) -> stix.Report:
+def report_of(alert: Mapping[str, Any], org_id: str, org_name: str) -> Report:
     """An alert as a bundle tells it; flows only where their addresses are known."""
     advice, model = alert["recommendation"], alert["model"]
     reason = advice["reason"] + "".join(f"\n{name} is masked: {why}" for name, why in advice["masked"].items())
-    return stix.Report(
+    return Report(
         alert_id=alert["id"],
         org_id=org_id,
         org_name=org_name,
@@ -62,12 +63,12 @@ def report_of(alert: Mapping[str, Any], org_id: str, org_name: str) -> stix.Repo
     )
 
 
-def _seen(edge: Mapping[str, Any]) -> stix.SeenFlow | None:
+def _seen(edge: Mapping[str, Any]) -> SeenFlow | None:
     source, destination = edge["src"].get("address"), edge["dst"].get("address")
     if source is None or destination is None:
         return None
     protocol, _, port = edge["service"].partition("/")
-    return stix.SeenFlow(
+    return SeenFlow(
         time=_time(edge["time"]),
         source=source,
         destination=destination,

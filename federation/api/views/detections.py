@@ -16,7 +16,7 @@ from federation.api.parsers import received_document
 from federation.api.responses import DetectionEntry, DetectionsAnswer
 from federation.api.views.base import FederationViewSet, organization_of, valid
 from federation.api.views.models import OneRepresentation
-from federation.detections.stix import MEDIA_TYPE
+from federation.detections.reports import MEDIA_TYPE
 from federation.services.detections import share_detection
 from federation.services.masking.messages import SignedDocument
 from flxdr.core.clock import SystemClock

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from federation.detections.stix import MEDIA_TYPE
+from federation.detections.reports import MEDIA_TYPE
 from federation.models import DetectionReview
 from federation.selectors.detection_pages import (
     detection_by_id,

@@ -7,10 +7,10 @@ are signed in, and nobody who forges tokens there keeps them out.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
-import redis
 import structlog
 from django.conf import settings
 from django.core.cache import cache
@@ -106,7 +106,14 @@ def _answer(ask: Callable[[], int]) -> int:
         return 0
     try:
         return ask()
-    except (redis.RedisError, OSError) as error:
+    except _outages() as error:
         _resting_until = time.monotonic() + REST_SECONDS
         _log.error("requests are not counted: the counters do not answer", reason=str(error))
         return 0
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    """What counters raise that do not answer; those in Redis through its client, which is imported only where it is
+    used."""
+    client = sys.modules.get("redis")
+    return (OSError,) if client is None else (OSError, client.RedisError)
