@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db.backends.utils import CursorWrapper
 
 from flxdr.platform.models import UsedToken
 from flxdr.platform.sqlite import base
@@ -129,10 +129,56 @@ def test_what_fails_gives_its_turn_on() -> None:
     token(1)
 
 
-def test_statements_outside_of_transactions_wait_as_before() -> None:
+def update_alone() -> None:
+    UsedToken.objects.update(issuer="j")
+
+
+def test_statements_outside_of_transactions_wait_as_well() -> None:
     token(1)
-    with CaptureQueriesContext(connection) as queries:
-        patience = 1000 * connection.settings_dict["OPTIONS"]["timeout"]
-        assert connection.connection.execute("PRAGMA busy_timeout").fetchone() == (patience,)
-        UsedToken.objects.update(issuer="j")
-    assert len(queries) == 1
+    with closing(other_program()) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.2, other.rollback)
+        timer.start()
+        update_alone()
+        timer.join()
+    assert UsedToken.objects.get().issuer == "j"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_and_no_longer_than_they_may() -> None:
+    token(1)
+    with closing(other_program()) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        with pytest.raises(OperationalError, match="locked"):
+            update_alone()
+        assert PATIENCE <= time.monotonic() - begin < 20 * PATIENCE
+        other.rollback()
+
+
+def test_one_who_writes_can_drop_what_belongs_to_one_who_waits() -> None:
+    """As the garbage collection does, in whatever thread it runs: SQLite locks the connection for that."""
+    token(1)
+    forgotten: list[CursorWrapper] = []
+    waits = threading.Event()
+
+    def wait() -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT jti FROM platform_usedtoken UNION SELECT issuer FROM platform_usedtoken")
+        forgotten.append(cursor)
+        del cursor
+        waits.set()
+        update_alone()
+        connection.close()
+
+    waiting = threading.Thread(target=wait)
+    with transaction.atomic():
+        UsedToken.objects.create(issuer="i", jti="2", expires_at="2100-01-01T00:00:00Z")
+        waiting.start()
+        waits.wait()
+        time.sleep(0.2)
+        begin = time.monotonic()
+        forgotten.clear()
+        assert time.monotonic() - begin < 1
+    waiting.join()
+    assert set(UsedToken.objects.values_list("issuer", flat=True)) == {"j"}

@@ -2,19 +2,21 @@
 
 SQLite lets a writer that finds another one sleep and try again, for up to a tenth of a second at a time, whoever came
 first: with a dozen of them most of the time nobody writes. Here the threads of a process queue, and the first of each
-process asks every millisecond; a process whose queue does not end pauses now and then, so that others find a gap. How
-long one waits at most stays the option `timeout`.
+process asks every millisecond, and so does a statement outside of transactions; a process whose queue does not end
+pauses now and then, so that others find a gap. How long one waits at most stays the option `timeout`.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 from django.db.backends.sqlite3 import base
-from django.db.utils import OperationalError
 
 ASK_EVERY = 0.001
 """Seconds."""
@@ -56,10 +58,35 @@ _turns: defaultdict[str, Turn] = defaultdict(Turn)
 os.register_at_fork(after_in_child=_turns.clear)  # who holds one does not come along
 
 
+class Cursor(base.SQLiteCursorWrapper):
+    """Waits for other writers outside of SQLite."""
+
+    wait: Callable[[Callable[[], Any]], Any]
+
+    def execute(self, query: str, params: Any = None) -> Any:
+        return self.wait(lambda: super(Cursor, self).execute(query, params))
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A transaction takes its turn when it begins and gives it on when it ends."""
+    """A transaction takes its turn when it begins and gives it on when it ends.
+
+    No statement waits inside SQLite, which holds the connection's mutex meanwhile. The interpreter may collect a
+    forgotten cursor of that connection in another thread, which then waits for the mutex; if that thread is the one
+    that writes, both wait until the first gives up.
+    """
 
     _turn: Turn | None = None
+    _deadline: float | None = None
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
+        new: sqlite3.Connection = super().get_new_connection(conn_params)
+        new.execute("PRAGMA busy_timeout = 0")
+        return new
+
+    def create_cursor(self, name: str | None = None) -> Cursor:
+        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        cursor.wait = self._wait
+        return cursor
 
     def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
         """What Django's `atomic` calls first and last."""
@@ -79,36 +106,36 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._give_turn()
 
     def _begin(self) -> None:
-        patience = self.settings_dict["OPTIONS"]["timeout"]
-        deadline = time.monotonic() + patience
+        self._deadline = time.monotonic() + self._patience()
         turn = _turns[str(self.settings_dict["NAME"])]
-        if self._turn is None and turn.take(patience):
+        if self._turn is None and turn.take(self._patience()):
             self._turn = turn
-        self.ensure_connection()
-        self.connection.execute("PRAGMA busy_timeout = 0")
         try:
-            while not self._has_begun(deadline):
-                time.sleep(ASK_EVERY)
+            super().set_autocommit(False, True)
         except BaseException:
             self._give_turn()
             raise
         finally:
-            self.connection.execute(f"PRAGMA busy_timeout = {round(1000 * patience)}")
+            self._deadline = None
 
-    def _has_begun(self, deadline: float) -> bool:
-        """Whether nobody else is writing, so that this transaction has begun.
+    def _wait(self, ask: Callable[[], Any]) -> Any:
+        """What a statement answers once nobody else is writing.
 
         Raises:
-            OperationalError: the time to wait for that is over, or it is another trouble.
+            sqlite3.OperationalError: the time to wait for that is over, or it is another trouble.
         """
-        try:
-            super().set_autocommit(False, True)
-        except OperationalError as error:
-            is_busy = getattr(error.__cause__, "sqlite_errorname", "").startswith("SQLITE_BUSY")
-            if not is_busy or time.monotonic() > deadline:
-                raise
-            return False
-        return True
+        deadline = self._deadline or time.monotonic() + self._patience()
+        while True:
+            try:
+                return ask()
+            except sqlite3.OperationalError as error:
+                is_busy = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+                if not is_busy or self.connection.in_transaction or time.monotonic() > deadline:
+                    raise
+            time.sleep(ASK_EVERY)
+
+    def _patience(self) -> float:
+        return float(self.settings_dict["OPTIONS"]["timeout"])
 
     def _give_turn(self) -> None:
         turn, self._turn = self._turn, None
