@@ -15,7 +15,9 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from flxdr.backup.record import MADE
 from flxdr.core.clock import parse_timestamp
+from flxdr.operators.locks import LOCKED_OUT
 
 Data = Mapping[str, Any]
 MOMENT = "_at"
@@ -147,13 +149,13 @@ KINDS: Mapping[str, Kind] = {
         Severity.WARNING,
         _("Somebody failed too often to sign in as %(account)s: locked since %(since_at)s for %(addresses)s."),
         _("%(account)s is not locked any more."),
-        lambda data: _page("audit:index", kind="operator.locked_out"),
+        lambda data: _page("audit:index", kind=LOCKED_OUT),
     ),
     BACKUP_OLD: Kind(
         Severity.WARNING,
         _("What happened since %(since_at)s is in no backup."),
         _("A backup was made."),
-        lambda data: _page("audit:index", kind="backup.made"),
+        lambda data: _page("audit:index", kind=MADE),
     ),
     CHECK_FAILED: Kind(
         Severity.WARNING,

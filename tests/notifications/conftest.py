@@ -9,11 +9,15 @@ import pytest
 
 from flxdr.core.clock import ManualClock
 from flxdr.env import Env
+from flxdr.notifications import selectors
+from flxdr.notifications.models import Notification
+from flxdr.notifications.services.review import review
 from flxdr.platform.models import OutboxEvent
 from ledger.services.verified import verify_stored
 from tests.notifications.servers import Hook, MailServer, serving
 from tests.support.federation import SimulatedFederation
 
+Reviewed = Callable[[], dict[str, list[Notification]]]
 SECRET = "shared with the receiver alone"
 
 
@@ -73,3 +77,21 @@ def trio(federation: SimulatedFederation) -> SimulatedFederation:
     """Three organisations with keys on the chain."""
     federation.enrol("org-alpha", "org-beta", "org-gamma")
     return federation
+
+
+@pytest.fixture
+def reviewed(clock: ManualClock) -> Reviewed:
+    """Review; what is open then, by kind."""
+
+    def run() -> dict[str, list[Notification]]:
+        review(clock=clock)
+        found: dict[str, list[Notification]] = {}
+        for notification in selectors.open_notifications():
+            found.setdefault(notification.kind, []).append(notification)
+        return found
+
+    return run
+
+
+def closed(kind: str) -> Notification:
+    return Notification.objects.get(kind=kind, closed_at__isnull=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -156,6 +158,17 @@ def test_and_no_longer_than_they_may() -> None:
         other.rollback()
 
 
+def is_executing(thread: threading.Thread) -> bool:
+    """A statement, and for longer than one takes."""
+    assert thread.ident is not None
+    for _ in range(20):
+        stack = traceback.extract_stack(sys._current_frames()[thread.ident])
+        if not {"update_alone", "execute"} <= {frame.name for frame in stack}:
+            return False
+        time.sleep(0.005)
+    return True
+
+
 def test_one_who_writes_can_drop_what_belongs_to_one_who_waits() -> None:
     """As the garbage collection does, in whatever thread it runs: SQLite locks the connection for that."""
     token(1)
@@ -175,8 +188,8 @@ def test_one_who_writes_can_drop_what_belongs_to_one_who_waits() -> None:
     with transaction.atomic():
         UsedToken.objects.create(issuer="i", jti="2", expires_at="2100-01-01T00:00:00Z")
         waiting.start()
-        waits.wait()
-        time.sleep(0.2)
+        assert waits.wait(10)
+        eventually(lambda: is_executing(waiting), what="the other one waits")
         begin = time.monotonic()
         forgotten.clear()
         assert time.monotonic() - begin < 1
